@@ -1,0 +1,41 @@
+/**
+ * Would the API server accept this? `failurePolicy: Ignore` covers a call that fails, not an answer that is wrong: a
+ * request above the limit would refuse the person's deploy. Judged on the pair as it results, because an override may
+ * set only one side (kubernetes `pkg/apis/core/validation`, ValidateResourceRequirements).
+ */
+import { asObject, at, type Json } from '../domain/json.ts';
+import { parseQuantity } from '../domain/quantity.ts';
+import type { Reason } from '../domain/reasons.ts';
+import { FIELDS, type Pair } from '../domain/workload.ts';
+
+/** @returns why the API server would refuse a container with these memory values; `undefined` when it would not */
+export function refusedBecause(
+  values: Pair<Json>,
+): Extract<Reason, 'request-above-limit' | 'unreadable-value'> | undefined {
+  const nanos: Pair<bigint> = {};
+  for (const field of FIELDS) {
+    if (values[field] === undefined) continue;
+    const amount = parseQuantity(values[field]);
+    if (amount === undefined || amount < 0n) return 'unreadable-value';
+    nanos[field] = amount;
+  }
+  const { request, limit } = nanos;
+  return request !== undefined && limit !== undefined && request > limit ? 'request-above-limit' : undefined;
+}
+
+/** Pod-level memory (KEP-2837) bounds all containers together; per-container values could push the pod over it. */
+export function hasPodLevelMemory(workload: unknown): boolean {
+  const resources = at(workload, 'spec', 'template', 'spec', 'resources');
+  return ['requests', 'limits'].some((list) => at(resources, list, 'memory') !== undefined);
+}
+
+/** A `resources` that is neither absent nor an object: the API server refuses it, and a patch would only hide that. */
+export function hasStrangeResources(container: Json): boolean {
+  const resources = at(container, 'resources') ?? undefined;
+  if (resources === undefined) return false;
+  const object = asObject(resources);
+  return (
+    !object ||
+    ['requests', 'limits'].some((list) => (object[list] ?? undefined) !== undefined && !asObject(object[list]))
+  );
+}

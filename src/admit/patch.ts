@@ -1,0 +1,83 @@
+/**
+ * Decisions → JSON Patch (RFC 6902). A patch that does not apply refuses the person's deploy even under
+ * `failurePolicy: Ignore` (kubernetes/kubernetes#129459), so: `add` only, which also replaces; parents made where they
+ * are absent or null; `remove` only of a value that is there and is ours.
+ */
+import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
+import { sameQuantity } from '../domain/quantity.ts';
+import { APPLIED_ANNOTATION, annotation, FIELDS, type Pair, RESOURCE_LIST } from '../domain/workload.ts';
+import { type Book, type Entry, readBook, writeBook } from './book.ts';
+import type { ContainerDecision } from './decide.ts';
+
+export type Operation = { op: 'add'; path: string; value: Json } | { op: 'remove'; path: string };
+
+/**
+ * @param object the object under review
+ * @param oldObject its earlier state on an update: an apply that replaces the whole object drops the annotation, the
+ *   old object still has it
+ */
+export function patchOf(
+  object: JsonObject,
+  oldObject: JsonObject | undefined,
+  decisions: ContainerDecision[],
+): Operation[] {
+  const operations = decisions.flatMap(containerOperations);
+  return [...operations, ...bookOperations(object, oldObject, decisions)];
+}
+
+function containerOperations({ container, before, after }: ContainerDecision): Operation[] {
+  const operations: Operation[] = [];
+  const resources = asObject(container.json.resources);
+  const made = new Set<string>();
+  const ensure = (path: string, existing: Json | undefined) => {
+    if (asObject(existing) || made.has(path)) return;
+    made.add(path);
+    operations.push({ op: 'add', path, value: {} });
+  };
+  for (const field of FIELDS) {
+    if (sameQuantity(before[field], after[field])) continue;
+    const list = `${container.pointer}/resources/${RESOURCE_LIST[field]}`;
+    const value = after[field];
+    if (value === undefined) {
+      operations.push({ op: 'remove', path: `${list}/memory` });
+      continue;
+    }
+    ensure(`${container.pointer}/resources`, container.json.resources);
+    ensure(list, at(resources, RESOURCE_LIST[field]));
+    operations.push({ op: 'add', path: `${list}/memory`, value });
+  }
+  return operations;
+}
+
+function bookOperations(
+  object: JsonObject,
+  oldObject: JsonObject | undefined,
+  decisions: ContainerDecision[],
+): Operation[] {
+  if (decisions.length === 0) return [];
+  const earlier = readBook(object) ?? readBook(oldObject) ?? new Map();
+  const text = writeBook(new Map(decisions.map((decision) => [decision.container.name, entriesOf(decision, earlier)])));
+  const path = `/metadata/annotations/${APPLIED_ANNOTATION.replace('/', '~1')}`;
+  const present = annotation(object, APPLIED_ANNOTATION);
+  if (text === present) return [];
+  if (text === undefined) return [{ op: 'remove', path }];
+  const operations: Operation[] = [{ op: 'add', path, value: text }];
+  if (!asObject(at(object, 'metadata', 'annotations'))) {
+    operations.unshift({ op: 'add', path: '/metadata/annotations', value: {} });
+  }
+  return operations;
+}
+
+/** What to remember of a container: each side that now differs from what its author wrote. */
+function entriesOf({ container, after, written }: ContainerDecision, earlier: Book): Pair<Entry> {
+  const entries: Pair<Entry> = {};
+  for (const field of FIELDS) {
+    const value = after[field];
+    if (value === undefined || sameQuantity(value, written[field])) continue;
+    // The server rewrites quantities in its own spelling; keeping ours as first written keeps the annotation still.
+    const known = earlier.get(container.name)?.[field];
+    const set = known && sameQuantity(known.set, value) ? known.set : String(value);
+    entries[field] = { set, was: written[field] ?? null };
+  }
+  return entries;
+}

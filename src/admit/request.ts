@@ -1,0 +1,37 @@
+/** The parts of an `AdmissionReview` (admission.k8s.io/v1) that a decision needs, read without trusting any of it. */
+import { asObject, at, type JsonObject } from '../domain/json.ts';
+
+export type AdmissionRequest = {
+  uid: string;
+  operation: string;
+  namespace: string;
+  username: string;
+  /** `status`, `scale`, …; empty for the object itself */
+  subResource: string;
+  object: JsonObject | undefined;
+  oldObject: JsonObject | undefined;
+};
+
+/** @returns the request, or one sentence that says what is wrong with the body */
+export function readReview(body: unknown): AdmissionRequest | string {
+  const version = at(body, 'apiVersion');
+  if (at(body, 'kind') !== 'AdmissionReview' || version !== 'admission.k8s.io/v1') {
+    return `expected an AdmissionReview of admission.k8s.io/v1, got kind ${JSON.stringify(at(body, 'kind'))} of ${JSON.stringify(version)}`;
+  }
+  const request = at(body, 'request');
+  const uid = at(request, 'uid');
+  if (typeof uid !== 'string' || uid === '') return 'the AdmissionReview has no request.uid';
+  const text = (...path: string[]) => {
+    const value = at(request, ...path);
+    return typeof value === 'string' ? value : '';
+  };
+  return {
+    uid,
+    operation: text('operation'),
+    namespace: text('namespace'),
+    username: text('userInfo', 'username'),
+    subResource: text('subResource'),
+    object: asObject(at(request, 'object')),
+    oldObject: asObject(at(request, 'oldObject')),
+  };
+}

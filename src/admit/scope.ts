@@ -1,0 +1,34 @@
+/** What is left alone whatever the record says (design, "What an admission does"). One predicate per line, in order. */
+import { asObject, at } from '../domain/json.ts';
+import type { Reason } from '../domain/reasons.ts';
+import { kindOf, ownerOf } from '../domain/workload.ts';
+import type { AdmissionRequest } from './request.ts';
+
+/** How the cluster names its records: newer OaaS calls the kind `ClassRuntime`. */
+export type RecordKind = { group: string; kind: string };
+
+/** @returns why the object is none of our business, or `undefined` when it is */
+export function outOfScope(request: AdmissionRequest, record: RecordKind): Reason | undefined {
+  const { object, operation, subResource } = request;
+  if (!object || !kindOf(object) || subResource !== '') return 'not-a-workload';
+  if (operation !== 'CREATE' && operation !== 'UPDATE') return 'not-a-workload';
+  if (ownerOf(object) === undefined) return 'no-label';
+  if ((at(object, 'metadata', 'deletionTimestamp') ?? undefined) !== undefined) return 'being-deleted';
+  if (request.namespace === 'kube-system' || isTuner(object)) return 'off-limits';
+  if (isControlledByAnother(object, record)) return 'controlled';
+  return undefined;
+}
+
+function isTuner(object: unknown): boolean {
+  return at(object, 'metadata', 'labels', 'app.kubernetes.io/name') === 'oaas-tuner';
+}
+
+/** OaaS sets `controller: true` on the Deployments that it makes for a record: those are ours to tune. */
+function isControlledByAnother(object: unknown, record: RecordKind): boolean {
+  const owners = at(object, 'metadata', 'ownerReferences');
+  return (Array.isArray(owners) ? owners : []).some((owner) => {
+    const group = String(at(owner, 'apiVersion') ?? '').split('/')[0];
+    const isRecord = group === record.group && at(owner, 'kind') === record.kind;
+    return asObject(owner)?.controller === true && !isRecord;
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * What `kubectl apply` prints: one line per container that changed or was held back, and one per wish of the record
+ * that cannot be meant. The API server drops texts with control characters silently and cuts all of them to 256
+ * characters when they pass 4096 together (`endpoints/filters/warning.go`), so these stay below both.
+ */
+import { asObject, at, type Json } from '../domain/json.ts';
+import { OUTCOMES } from '../domain/reasons.ts';
+import type { Tuning } from '../domain/record.ts';
+import { kindOf, ownerOf, type Pair } from '../domain/workload.ts';
+import type { ContainerDecision, Decision } from './decide.ts';
+import type { AdmissionRequest } from './request.ts';
+
+const LONGEST = 250;
+const MOST = 10;
+
+export function warningsOf(
+  request: AdmissionRequest,
+  { reason, containers }: Decision,
+  tuning: Tuning | undefined,
+): string[] {
+  const lines = containers.flatMap((decision) => containerLine(decision));
+  const creates = request.operation === 'CREATE';
+  if (reason === 'unknown-record' && creates) {
+    lines.push(
+      `no record "${ownerOf(request.object)}" in namespace ${request.namespace}: memory stays as in the manifest`,
+    );
+  }
+  if (reason === 'named-revision' && tuning && speaksOf(tuning)) {
+    lines.push(`the template names its revision, which Knative lets nobody change: memory stays as in the manifest`);
+  }
+  // Repeating the record's problems on each label or scale would teach people to overlook them.
+  const decided = containers.some((decision) => decision.reason !== 'kept' && decision.reason !== 'as-it-is');
+  if (creates || decided || reason === 'named-revision') {
+    for (const { field, message, severity } of tuning?.problems ?? []) {
+      if (severity === 'error') lines.push(`record ${tuning?.name}: ${field} ${message}; ignored`);
+    }
+  }
+  return shorten(lines);
+}
+
+function containerLine({ container, reason, before, written, after }: ContainerDecision): string[] {
+  const subject = `${container.name} memory`;
+  switch (reason) {
+    case 'injected':
+      return [`${subject} ${pair(before)} -> ${pair(after)} (request/limit, from the record)`];
+    case 'kept':
+      return [`${subject} stays ${pair(after)}, not ${pair(before)}: the pod template did not change`];
+    case 'given-back':
+      return [`${subject} ${pair(before)} -> ${pair(written)} (request/limit, back to the manifest's)`];
+    case 'as-it-is':
+      return [];
+    default:
+      return [`${subject} left alone (${reason}): ${OUTCOMES[reason].means}`];
+  }
+}
+
+function speaksOf(tuning: Tuning): boolean {
+  return Object.keys(tuning.overrides).length > 0 || Object.keys(tuning.applied).length > 0;
+}
+
+function pair({ request, limit }: Pair<Json>): string {
+  return `${request ?? 'none'}/${limit ?? 'none'}`;
+}
+
+function shorten(lines: string[]): string[] {
+  const clean = lines.map((line) => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: a name or a value may carry them, a header may not
+    const text = `oaas-tuner: ${line}`.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+    return [...text].length > LONGEST ? `${[...text].slice(0, LONGEST - 3).join('')}...` : text;
+  });
+  if (clean.length <= MOST) return clean;
+  return [...clean.slice(0, MOST - 1), `oaas-tuner: and ${clean.length - MOST + 1} more like these`];
+}
+
+/** The containers of a decision as a log line shows them. */
+export function describeChanges({
+  containers,
+}: Decision): { container: string; from: string; to: string; reason: string }[] {
+  return containers
+    .filter(({ reason }) => OUTCOMES[reason].result === 'changed')
+    .map(({ container, before, after, reason }) => ({
+      container: container.name,
+      from: pair(before),
+      to: pair(after),
+      reason,
+    }));
+}
+
+/** The workload under review as logs name it. */
+export function subjectOf({ object, namespace }: AdmissionRequest): { kind: string; namespace: string; name: string } {
+  const name = at(object, 'metadata', 'name') ?? at(object, 'metadata', 'generateName') ?? '';
+  return { kind: kindOf(object) ?? String(asObject(object)?.kind ?? 'other'), namespace, name: String(name) };
+}

@@ -1,0 +1,87 @@
+/**
+ * A DeploymentRecord in three shapes: the resource as the API serves it, the part of its status that is ours, and the
+ * `Tuning` that admission needs of it.
+ */
+import type { JsonObject } from './json.ts';
+import type { Pair } from './workload.ts';
+
+/** A record as it comes from the API or a file; `spec` and `status` may hold anything. */
+export type RecordResource = {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace: string; uid?: string; resourceVersion?: string; generation?: number };
+  spec?: JsonObject;
+  status?: JsonObject;
+};
+
+/** One thing in a record that cannot be meant, or (`warning`) that a person probably did not mean. */
+export type Problem = {
+  /** path of the field, e.g. `spec.nfr.memory_tuning.overrides[function].request` */
+  field: string;
+  /** what is wrong with which value, and what is allowed */
+  message: string;
+  severity: 'error' | 'warning';
+};
+
+/** What admission needs to know of one record, read once when the record changes. */
+export type Tuning = {
+  namespace: string;
+  name: string;
+  /** `undefined`: the record does not say, and the profile decides */
+  enabled: boolean | undefined;
+  enforce: boolean;
+  /** by `container` or, more specific, `workload/container`; only values that can be meant */
+  overrides: Readonly<Record<string, Pair<string>>>;
+  /** by `Deployment/orders/function` */
+  applied: Readonly<Record<string, Pair<string>>>;
+  problems: readonly Problem[];
+};
+
+/** The states of a record's memory tuning, in the order in which a record usually passes them. */
+export const PHASES = ['Disabled', 'NoData', 'Observing', 'Recommending', 'Enforcing', 'Degraded'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/** A request and limit with the moment at which they were decided (RFC 3339). */
+export type Decision = { request: string; limit: string; at: string };
+
+/** One container's entry in `status.nfr_recommendations.memory.containers`. Values are quantities. */
+export type ContainerStatus = {
+  name: string;
+  /** e.g. `Deployment/orders` */
+  workload: string;
+  current: Pair<string>;
+  observed?: { ws_avg: string; ws_p95: string; ws_max: string; window: string };
+  recommended?: Decision;
+  applied?: Decision;
+  /** what a person wrote in the record's overrides for this container */
+  override?: Pair<string>;
+  /** the rung of the ladder in force */
+  source: 'override' | 'applied' | 'recommendation' | 'manifest';
+  rationale: string;
+};
+
+/** One line of the audit trail. */
+export type HistoryEntry = {
+  at: string;
+  workload: string;
+  container: string;
+  change: 'recommended' | 'applied';
+  from?: Pair<string>;
+  to: Pair<string>;
+  rationale: string;
+};
+
+/** `status.nfr_recommendations.memory`: everything in a record that oaas-tuner owns. */
+export type MemoryStatus = {
+  phase: Phase;
+  message: string;
+  observed_at?: string;
+  /** how many workloads carry this record's label */
+  workloads: number;
+  /** the values in force or recommended, for `kubectl get`: `224Mi`, or `function=224Mi,odgm=160Mi` */
+  request?: string;
+  limit?: string;
+  containers: ContainerStatus[];
+  /** newest first */
+  history: HistoryEntry[];
+};

@@ -1,0 +1,23 @@
+/** What was measured of one container of one workload: the contract between `collect` and `recommend`. */
+
+/** Statistics of the working set over one window, in bytes. */
+export type WindowUsage = {
+  /** mean of all samples of all pods */
+  avg: number;
+  /** the largest pod's 95th percentile: the hot replica decides */
+  p95: number;
+  /** the largest sample of any pod */
+  max: number;
+  /** samples of the pod that has the most */
+  samples: number;
+};
+
+export type Usage = {
+  /** absent when nothing was measured in the short window: the data is stale */
+  short?: WindowUsage;
+  long?: WindowUsage;
+  /** the source said that its answer lacks something */
+  partial: boolean;
+  /** the largest memory limit (bytes) at which a pod of the container was OOM killed within the long window */
+  oomLimit?: number;
+};

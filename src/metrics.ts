@@ -1,0 +1,85 @@
+/**
+ * The metrics of admission and of the store; the worker's are in `worker/metrics.ts`, because it runs on its own thread
+ * with its own registry. Label sets start at 0, so that absent and zero are told apart.
+ */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { OUTCOMES, type Reason } from './domain/reasons.ts';
+
+export type AdmissionMetrics = {
+  answered(kind: string, operation: string, reason: Reason, seconds: number): void;
+  validated(allowed: boolean): void;
+};
+
+const KINDS = ['Deployment', 'KnativeService', 'other'];
+const OPERATIONS = ['CREATE', 'UPDATE', 'other'];
+
+/** @param registry where they are registered; nothing is global */
+export function admissionMetrics(registry: Registry): AdmissionMetrics {
+  const admissions = new Counter({
+    name: 'oaas_tuner_admissions_total',
+    help: 'Reviews answered by POST /mutate, by how they ended.',
+    labelNames: ['kind', 'operation', 'result', 'reason'] as const,
+    registers: [registry],
+  });
+  for (const kind of KINDS) {
+    for (const operation of OPERATIONS) {
+      for (const [reason, { result }] of Object.entries(OUTCOMES))
+        admissions.inc({ kind, operation, result, reason }, 0);
+    }
+  }
+  const duration = new Histogram({
+    name: 'oaas_tuner_admission_duration_seconds',
+    help: 'Time from the whole body of a review to its answer.',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3],
+    registers: [registry],
+  });
+  const validations = new Counter({
+    name: 'oaas_tuner_validations_total',
+    help: 'Records judged by POST /validate.',
+    labelNames: ['allowed'] as const,
+    registers: [registry],
+  });
+  for (const allowed of ['true', 'false']) validations.inc({ allowed }, 0);
+  const known = (value: string, values: string[]) => (values.includes(value) ? value : 'other');
+  return {
+    answered(kind, operation, reason, seconds) {
+      const { result } = OUTCOMES[reason];
+      admissions.inc({ kind: known(kind, KINDS), operation: known(operation, OPERATIONS), result, reason });
+      duration.observe(seconds);
+    },
+    validated: (allowed) => validations.inc({ allowed: String(allowed) }),
+  };
+}
+
+/** What the store holds and how current it is. */
+export function storeMetrics(registry: Registry, store: { size(): number; confirmedAt(): number | undefined }): void {
+  new Gauge({
+    name: 'oaas_tuner_store_records',
+    help: 'Records in memory.',
+    registers: [registry],
+    collect() {
+      this.set(store.size());
+    },
+  });
+  new Gauge({
+    name: 'oaas_tuner_store_age_seconds',
+    help: 'Time since the API server last confirmed the records in memory; NaN before the first list.',
+    registers: [registry],
+    collect() {
+      const confirmed = store.confirmedAt();
+      this.set(confirmed === undefined ? Number.NaN : (Date.now() - confirmed) / 1000);
+    },
+  });
+}
+
+/** @param expiry when the served certificate ends, in milliseconds since the epoch */
+export function certificateMetrics(registry: Registry, expiry: () => number): void {
+  new Gauge({
+    name: 'oaas_tuner_certificate_expiry_timestamp_seconds',
+    help: 'When the certificate that is served expires, in Unix time.',
+    registers: [registry],
+    collect() {
+      this.set(expiry() / 1000);
+    },
+  });
+}

@@ -1,0 +1,147 @@
+/**
+ * When a proposal becomes a recommendation: data that can be doubted only raises (design, "The memory rules"),
+ * hysteresis keeps small differences away, and a cooldown keeps a container from being revised again and again.
+ */
+import { formatBytes, Mi } from '../domain/quantity.ts';
+import { formatSeconds } from '../domain/time.ts';
+import type { Usage } from '../domain/usage.ts';
+import { FIELDS, type Pair } from '../domain/workload.ts';
+import type { Observed, Proposal } from './memory.ts';
+
+export type GuardRules = {
+  /** a change must exceed this fraction of the reference … */
+  hysteresisRatio: number;
+  /** … or this many bytes, for request or limit */
+  hysteresisBytes: number;
+  cooldownSeconds: number;
+  shortWindowSeconds: number;
+  /** the samples that a short window holds; fewer in the long window is too little data */
+  minSamples: number;
+};
+
+/** Bytes, and when they were decided (milliseconds since the epoch). */
+export type Decided = { request: number; limit: number; at: number };
+
+/** What stands after this look at the container, why, and whether it is new. */
+export type Revision = { recommended?: Decided; isNew: boolean; reasons: string[] };
+
+/** @returns why the data must not lower anything, or `undefined` when it may */
+export function doubt(usage: Usage, rules: GuardRules): string | undefined {
+  const samples = usage.long?.samples ?? 0;
+  if (usage.partial) return 'Prometheus answered only in part';
+  if (!usage.short) return `no samples in the last ${formatSeconds(rules.shortWindowSeconds)}`;
+  if (samples < rules.minSamples) {
+    return `only ${samples} of the ${rules.minSamples} samples that ${formatSeconds(rules.shortWindowSeconds)} hold`;
+  }
+  return undefined;
+}
+
+/** Doubtful data may raise, never lower: each side stays at least what stands, or else what runs. */
+export function raiseOnly(proposal: Proposal, reference: Pair<number>, why: string): Proposal {
+  const request = Math.max(proposal.request, reference.request ?? 0);
+  const limit = Math.max(proposal.limit, reference.limit ?? 0, request);
+  const held = request > proposal.request || limit > proposal.limit;
+  const note = `${why}: may raise, never lower`;
+  return {
+    request,
+    limit,
+    reasons: [...proposal.reasons, held ? `${note}; kept at ${pair({ request, limit })}` : note],
+  };
+}
+
+/**
+ * A container whose request equals its limit keeps them equal, at the limit's value, so that a Guaranteed pod stays one
+ * (the quality of service decides who is evicted first).
+ */
+export function keepGuaranteed(proposal: Proposal, current: Pair<number>): Proposal {
+  if (current.limit === undefined || current.request !== current.limit || proposal.request === proposal.limit) {
+    return proposal;
+  }
+  return {
+    ...proposal,
+    request: proposal.limit,
+    reasons: [...proposal.reasons, 'request kept equal to the limit, as it is now'],
+  };
+}
+
+/**
+ * Decides whether the proposal replaces what stands.
+ *
+ * A standing recommendation stays while the proposal is within the hysteresis of it and it covers what is observed.
+ * When usage has moved back to what runs, the values that run become the recommendation, so that nothing steps towards
+ * a number that no longer fits.
+ *
+ * @param urgent an OOM kill asks for more than what stands: the cooldown does not count
+ * @param now milliseconds since the epoch
+ */
+export function revise(
+  proposal: Proposal,
+  observed: Observed,
+  current: Pair<number>,
+  standing: Decided | undefined,
+  rules: GuardRules,
+  urgent: boolean,
+  now: number,
+): Revision {
+  const { reasons } = proposal;
+  const closeTo = (reference: Pair<number>) =>
+    isSame(proposal, reference) || (!differs(proposal, reference, rules) && covers(reference, observed));
+  const within = `within ${rules.hysteresisRatio * 100}% and ${formatBytes(rules.hysteresisBytes)} of`;
+
+  if (!standing) {
+    if (closeTo(current))
+      return { isNew: false, reasons: [...reasons, `${within} the current ${pair(current)}: nothing to change`] };
+    return { recommended: { request: proposal.request, limit: proposal.limit, at: now }, isNew: true, reasons };
+  }
+  if (closeTo(standing)) {
+    const kept = isSame(proposal, standing) ? [] : [`${within} the standing ${pair(standing)}: kept`];
+    return { recommended: standing, isNew: false, reasons: [...reasons, ...kept] };
+  }
+  const rises = proposal.request > standing.request || proposal.limit > standing.limit;
+  if (now - standing.at < rules.cooldownSeconds * 1000 && !(urgent && rises)) {
+    const until = new Date(standing.at + rules.cooldownSeconds * 1000).toISOString();
+    return {
+      recommended: standing,
+      isNew: false,
+      reasons: [...reasons, `not revised before ${until} (cooldown): ${pair(standing)} stands`],
+    };
+  }
+  if (closeTo(current) && current.request !== undefined && current.limit !== undefined) {
+    const recommended = { request: current.request, limit: current.limit, at: now };
+    return {
+      recommended,
+      isNew: true,
+      reasons: [...reasons, `${within} the current ${pair(current)}: the current values fit`],
+    };
+  }
+  return { recommended: { request: proposal.request, limit: proposal.limit, at: now }, isNew: true, reasons };
+}
+
+/** Whether both sides are equal. */
+export function isSame(a: Pair<number>, b: Pair<number>): boolean {
+  return a.request === b.request && a.limit === b.limit;
+}
+
+/** Whether request or limit is further from the reference than the hysteresis; a reference that nobody set is far away. */
+export function differs(proposal: Pair<number>, reference: Pair<number>, rules: GuardRules): boolean {
+  return FIELDS.some((field) => {
+    const [to, from] = [proposal[field], reference[field]];
+    if (to === undefined || from === undefined) return to !== from;
+    const delta = Math.abs(to - from);
+    return delta > rules.hysteresisBytes || delta > from * rules.hysteresisRatio;
+  });
+}
+
+/** Whether the values are at least what is being used. */
+export function covers(values: Pair<number>, observed: Observed): boolean {
+  return (values.request ?? 0) >= observed.p95 && (values.limit ?? 0) >= observed.max;
+}
+
+/** `224Mi/336Mi`; a dash where a side is not set. */
+export function pair(values: Pair<number>): string {
+  return FIELDS.map((field) => (values[field] === undefined ? '-' : readable(values[field]))).join('/');
+}
+
+function readable(bytes: number): string {
+  return bytes % Mi === 0 || bytes < Mi ? formatBytes(bytes) : `${(bytes / Mi).toFixed(1)}Mi`;
+}

@@ -1,0 +1,126 @@
+/**
+ * The memory rules (seed, "Recommendation algorithm"): what was observed of a container → the request and limit that
+ * would fit it, with the sentence that lets a person recompute both.
+ */
+import { formatBytes, Ki, Mi } from '../domain/quantity.ts';
+import type { Usage } from '../domain/usage.ts';
+
+/** Every number of the rules; sizes in bytes. */
+export type MemoryRules = {
+  /** request ≥ p95 × this */
+  requestP95Factor: number;
+  /** request ≥ average × this */
+  requestAvgFactor: number;
+  requestMin: number;
+  requestMax: number;
+  /** limit ≥ max × this */
+  limitMaxFactor: number;
+  /** limit ≥ request × this */
+  limitRequestFactor: number;
+  limitMin: number;
+  limitMax: number;
+  /** values are multiples of this */
+  roundTo: number;
+  /** after an OOM kill at a limit, the observed max counts as at least limit × this … */
+  oomFactor: number;
+  /** … and at least limit + this */
+  oomBytes: number;
+};
+
+/** The statistics that the rules work on, in bytes: of both windows the larger. */
+export type Observed = { avg: number; p95: number; max: number };
+
+/** Bytes, with the rules that decided, in the order in which they did. */
+export type Proposal = { request: number; limit: number; reasons: string[] };
+
+/**
+ * The larger of the two windows, so that a rise is followed at once and a fall only when the long window agrees.
+ * Rounded up to whole KiB: what status shows is then exactly what the rules saw, and a reader can recompute.
+ *
+ * @returns `undefined` when neither window holds a sample
+ */
+export function observe(usage: Usage): Observed | undefined {
+  const windows = [usage.short, usage.long].filter((window) => window !== undefined);
+  if (windows.length === 0) return undefined;
+  const largest = (of: (window: (typeof windows)[number]) => number) => roundUp(Math.max(...windows.map(of)), Ki);
+  return {
+    avg: largest((window) => window.avg),
+    p95: largest((window) => window.p95),
+    max: largest((window) => window.max),
+  };
+}
+
+/**
+ * @param observed bytes
+ * @param oomLimit the limit (bytes) at which the container was OOM killed: usage beyond it could not be measured
+ */
+export function proposeMemory(observed: Observed, rules: MemoryRules, oomLimit?: number): Proposal {
+  const reasons: string[] = [];
+  const max = maxAfterOom(observed.max, rules, oomLimit);
+  if (max > observed.max && oomLimit !== undefined) {
+    reasons.push(`max counted as ${approximate(max)} after an OOM kill at ${formatBytes(oomLimit)}`);
+  }
+
+  const [requestRule, rawRequest] = largest([
+    [`p95-based with ${percent(rules.requestP95Factor)} headroom`, scale(observed.p95, rules.requestP95Factor)],
+    [`average-based with ${percent(rules.requestAvgFactor)} headroom`, scale(observed.avg, rules.requestAvgFactor)],
+    [`the minimum request`, rules.requestMin],
+  ]);
+  const roundedRequest = roundUp(rawRequest, rules.roundTo);
+  const request = clamp(roundedRequest, rules.requestMin, rules.requestMax);
+
+  const maxLimit = scale(max, rules.limitMaxFactor);
+  const byMax = maxLimit > scale(request, rules.limitRequestFactor);
+  const roundedLimit = roundUp(Math.max(maxLimit, scale(request, rules.limitRequestFactor)), rules.roundTo);
+  const limit = Math.max(clamp(roundedLimit, rules.limitMin, rules.limitMax), request);
+
+  // The seed shows the limit before rounding as a multiple of the unrounded request: 216Mi, 324Mi.
+  const shownLimit = byMax ? maxLimit : scale(rawRequest, rules.limitRequestFactor);
+  const limitRule = byMax ? `; limit max-based with ${percent(rules.limitMaxFactor)} headroom: ` : ', ';
+  reasons.push(
+    `${requestRule}: ${approximate(rawRequest)}${limitRule}${approximate(shownLimit)}`,
+    `rounded to ${formatBytes(roundedRequest)} and ${formatBytes(roundedLimit)}`,
+  );
+  if (request !== roundedRequest) reasons.push(clampReason('request', roundedRequest, request));
+  if (limit !== roundedLimit) reasons.push(clampReason('limit', roundedLimit, limit));
+  return { request, limit, reasons };
+}
+
+/** What the container would have reached without the kill, as VPA estimates it (`--oom-bump-up-ratio`, `-min-bump-up-bytes`). */
+function maxAfterOom(max: number, rules: MemoryRules, oomLimit?: number): number {
+  if (oomLimit === undefined) return max;
+  return Math.max(max, scale(oomLimit, rules.oomFactor), oomLimit + rules.oomBytes);
+}
+
+/** Whole bytes: 1.2 is not exact in binary, and a stray fraction of a byte must not cost a whole rounding step. */
+function scale(bytes: number, factor: number): number {
+  return Math.round(bytes * factor);
+}
+
+/** @returns the smallest multiple of `step` that is not below `bytes` */
+export function roundUp(bytes: number, step: number): number {
+  return Math.ceil(bytes / step) * step;
+}
+
+function clamp(bytes: number, min: number, max: number): number {
+  return Math.min(Math.max(bytes, min), max);
+}
+
+/** The first of the largest: rules are listed in the order in which they are named when they tie. */
+function largest(rules: [string, number][]): [string, number] {
+  return rules.reduce((best, rule) => (rule[1] > best[1] ? rule : best));
+}
+
+function clampReason(field: string, from: number, to: number): string {
+  const verb = to < from ? 'capped at' : 'raised to the minimum';
+  return `${field} ${verb} ${formatBytes(to)}`;
+}
+
+function percent(factor: number): string {
+  return `${Math.round((factor - 1) * 1000) / 10}%`;
+}
+
+/** Exact where a reader would write it, else MiB with one decimal. */
+function approximate(bytes: number): string {
+  return bytes % Mi === 0 ? formatBytes(bytes) : `${(bytes / Mi).toFixed(1)}Mi`;
+}

@@ -1,0 +1,51 @@
+/** In which state a record's tuning is, with one sentence that a person can act on. */
+import type { ContainerStatus, MemoryStatus } from '../domain/record.ts';
+import { OWNER_LABEL } from '../domain/workload.ts';
+import type { Report } from './status.ts';
+
+/** Numbers that drift from cycle to cycle stay out of the message: it would be written anew each time. */
+export function phaseOf(
+  report: Report,
+  record: string,
+  containers: ContainerStatus[],
+): Pick<MemoryStatus, 'phase' | 'message'> {
+  const errors = report.problems.filter(({ severity }) => severity === 'error');
+  const [first] = errors;
+  if (!report.enabled) {
+    return { phase: 'Disabled', message: 'Memory tuning is off; spec.nfr.memory_tuning.enabled: true switches it on.' };
+  }
+  if (first) {
+    const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
+    return {
+      phase: 'Degraded',
+      message: `${first.field} ${first.message}; it is ignored until it is corrected${more}.`,
+    };
+  }
+  if (report.trouble !== undefined) {
+    return { phase: 'Degraded', message: `${report.trouble}; the last recommendations stand.` };
+  }
+  if (report.workloads === 0) {
+    return {
+      phase: 'NoData',
+      message: `No Deployment or Knative Service here carries the label ${OWNER_LABEL}: ${record}.`,
+    };
+  }
+  const measured = containers.filter(({ observed }) => observed);
+  if (measured.length === 0) {
+    return { phase: 'NoData', message: 'Prometheus has no memory samples of these containers yet.' };
+  }
+  const missing = containers.length - measured.length;
+  const gap = missing > 0 ? ` ${missing} of ${containers.length} containers have no samples yet.` : '';
+  const recommended = containers.filter((container) => container.recommended);
+  if (report.enforced) {
+    return { phase: 'Enforcing', message: `Applied values go out with the next change of a pod template.${gap}` };
+  }
+  if (recommended.length > 0) {
+    const count = `${recommended.length} of ${containers.length} containers`;
+    return {
+      phase: 'Recommending',
+      message: `There are recommendations for ${count}; spec.nfr.memory_tuning.enforce: true lets them be applied.${gap}`,
+    };
+  }
+  return { phase: 'Observing', message: `The current values fit what is used.${gap}` };
+}

@@ -1,0 +1,235 @@
+/**
+ * Every setting in one table: name, default, unit, bounds, one sentence. It reads the environment, tells all problems
+ * at once, and makes the README's table (a test compares them).
+ */
+import { formatBytes, Gi, Mi, readBytes } from './domain/quantity.ts';
+
+type Kind<T> = {
+  env: string;
+  initial: T;
+  /** what a value may be, in words */
+  allowed: string;
+  says: string;
+  /** `undefined` for a value that is not allowed */
+  read(text: string): T | undefined;
+  show(value: T): string;
+};
+
+const OPRC = 'OPRC_CRM_';
+const OWN = 'OAAS_TUNER_';
+
+const TABLE = {
+  prometheusUrl: url(`${OPRC}PROM_URL`, 'Base URL of Prometheus. Empty: nothing is observed, overrides still work.'),
+  profile: choice(
+    `${OPRC}PROFILE`,
+    'dev',
+    ['dev', 'edge', 'full'],
+    'Decides `enabled` for records that do not say: on in edge and full, off in dev.',
+  ),
+  enforcement: flag(
+    `${OPRC}FEATURES_NFR_ENFORCEMENT`,
+    false,
+    'The gate: whether applied values may reach the workloads of records with `enforce: true`.',
+  ),
+  knative: flag(`${OPRC}FEATURES_KNATIVE`, true, 'Whether Knative Services are tuned, where the cluster serves them.'),
+  intervalSeconds: integer(
+    `${OPRC}ANALYZER_INTERVAL_SECS`,
+    60,
+    1,
+    3600,
+    'seconds',
+    'Time from the start of one cycle of the worker to the next.',
+  ),
+  shortWindowSeconds: integer(
+    `${OPRC}SHORT_WINDOW_SECS`,
+    600,
+    10,
+    3600,
+    'seconds',
+    'The window that follows a rise at once.',
+  ),
+  longWindowSeconds: integer(
+    `${OPRC}LONG_WINDOW_SECS`,
+    21_600,
+    60,
+    86_400,
+    'seconds',
+    'The window that has to agree to a fall.',
+  ),
+  scrapeIntervalSeconds: integer(
+    `${OPRC}SCRAPE_INTERVAL_SECS`,
+    30,
+    1,
+    600,
+    'seconds',
+    'How often Prometheus scrapes; tells how many samples a short window holds.',
+  ),
+  seriesMatchers: text(
+    `${OPRC}PROM_MATCHERS`,
+    'container!="",container!="POD",image!=""',
+    'PromQL matchers that pick the container series of `container_memory_working_set_bytes`.',
+  ),
+  cooldownSeconds: integer(
+    `${OPRC}COOLDOWN_SECS`,
+    1800,
+    0,
+    604_800,
+    'seconds',
+    'The same container is not revised, nor stepped, more often than this.',
+  ),
+  hysteresisPercent: integer(`${OPRC}HYSTERESIS_PERCENT`, 20, 0, 100, 'percent', 'A change must be larger than this …'),
+  hysteresisBytes: bytes(`${OPRC}HYSTERESIS_BYTES`, 64 * Mi, '… or larger than this, for request or limit.'),
+  stepPercent: integer(
+    `${OPRC}STEP_PERCENT`,
+    30,
+    1,
+    100,
+    'percent',
+    'The largest step of an applied value, relative to what runs.',
+  ),
+  requestP95Factor: factor(`${OPRC}REQUEST_P95_FACTOR`, 1.2, 'The request is at least the observed p95 times this …'),
+  requestAvgFactor: factor(`${OPRC}REQUEST_AVG_FACTOR`, 1.5, '… and at least the observed average times this.'),
+  requestMin: bytes(`${OPRC}REQUEST_MIN`, 64 * Mi, 'The smallest request that is recommended.'),
+  requestMax: bytes(`${OPRC}REQUEST_MAX`, 4 * Gi, 'The largest request that is recommended.'),
+  limitMaxFactor: factor(`${OPRC}LIMIT_MAX_FACTOR`, 1.1, 'The limit is at least the observed maximum times this …'),
+  limitRequestFactor: factor(`${OPRC}LIMIT_REQUEST_FACTOR`, 1.5, '… and at least the request times this.'),
+  limitMin: bytes(`${OPRC}LIMIT_MIN`, 128 * Mi, 'The smallest limit that is recommended.'),
+  limitMax: bytes(`${OPRC}LIMIT_MAX`, 8 * Gi, 'The largest limit that is recommended.'),
+  roundTo: bytes(`${OPRC}ROUND_TO`, 16 * Mi, 'Recommendations are multiples of this.'),
+  oomFactor: factor(
+    `${OPRC}OOM_FACTOR`,
+    1.2,
+    'After an OOM kill the maximum counts as at least the limit times this …',
+  ),
+  oomBytes: bytes(`${OPRC}OOM_BYTES`, 100 * Mi, '… and at least the limit plus this.'),
+  host: text(`${OWN}HOST`, '0.0.0.0', 'Address on which both servers listen; `::` for IPv6.'),
+  port: integer(`${OWN}PORT`, 8443, 0, 65_535, 'port', 'HTTPS: `POST /mutate` and `POST /validate`.'),
+  metricsPort: integer(`${OWN}METRICS_PORT`, 9090, 0, 65_535, 'port', 'HTTP: `/metrics`, `/livez`, `/readyz`.'),
+  tlsDir: text(`${OWN}TLS_DIR`, 'certs', 'Folder with `tls.crt` and `tls.key`; made for localhost when it holds none.'),
+  recordKind: name(
+    `${OWN}RECORD_KIND`,
+    'DeploymentRecord',
+    /^[A-Z][A-Za-z0-9]*$/,
+    'Kind of the records in `oaas.io/v1alpha1`; newer OaaS calls it `ClassRuntime`.',
+  ),
+  recordPlural: name(
+    `${OWN}RECORD_PLURAL`,
+    'deploymentrecords',
+    /^[a-z][a-z0-9]*$/,
+    'Plural of that kind, e.g. `classruntimes`.',
+  ),
+  drainSeconds: integer(
+    `${OWN}DRAIN_SECS`,
+    20,
+    0,
+    300,
+    'seconds',
+    'How long reviews are still answered after SIGTERM.',
+  ),
+  logLevel: choice(
+    `${OWN}LOG_LEVEL`,
+    'info',
+    ['debug', 'info', 'warn', 'error', 'silent'],
+    'Least severity that is logged.',
+  ),
+};
+
+type Table = typeof TABLE;
+export type Settings = { [Key in keyof Table]: Table[Key] extends Kind<infer T> ? T : never };
+
+/** Pairs that only make sense in order. */
+const ORDERED: [keyof Table, keyof Table][] = [
+  ['shortWindowSeconds', 'longWindowSeconds'],
+  ['scrapeIntervalSeconds', 'shortWindowSeconds'],
+  ['requestMin', 'requestMax'],
+  ['limitMin', 'limitMax'],
+  ['requestMax', 'limitMax'],
+];
+
+/**
+ * @param env the environment; an empty value counts as not set
+ * @returns the settings, or every problem, one line each: the variable, the value and what is allowed
+ */
+export function readSettings(env: Record<string, string | undefined>): { settings: Settings } | { problems: string[] } {
+  const problems: string[] = [];
+  const settings: Record<string, unknown> = {};
+  for (const [key, kind] of Object.entries(TABLE) as [string, Kind<unknown>][]) {
+    const given = env[kind.env]?.trim();
+    const value = given ? kind.read(given) : kind.initial;
+    if (value === undefined) problems.push(`${kind.env}: "${given}" is not ${kind.allowed}`);
+    settings[key] = value;
+  }
+  for (const [smaller, larger] of ORDERED) {
+    const [low, high] = [settings[smaller], settings[larger]];
+    if (typeof low === 'number' && typeof high === 'number' && low > high) {
+      const show = (key: keyof Table) => `${TABLE[key].env} (${(TABLE[key] as Kind<unknown>).show(settings[key])})`;
+      problems.push(`${show(smaller)} must not exceed ${show(larger)}`);
+    }
+  }
+  return problems.length > 0 ? { problems } : { settings: settings as Settings };
+}
+
+/** The README's table of settings, as Markdown. */
+export function settingsTable(): string {
+  const rows = (Object.values(TABLE) as Kind<unknown>[]).map(({ env, initial, allowed, says, show }) => {
+    const initially = show(initial) === '' ? '(none)' : `\`${show(initial)}\``;
+    return `| \`${env}\` | ${initially} | ${allowed} | ${says} |`;
+  });
+  return ['| variable | default | allowed | what it does |', '| --- | --- | --- | --- |', ...rows].join('\n');
+}
+
+function integer(env: string, initial: number, min: number, max: number, unit: string, says: string): Kind<number> {
+  const read = (text: string) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? value : undefined;
+  };
+  return { env, initial, allowed: `a whole number from ${min} to ${max} (${unit})`, says, read, show: String };
+}
+
+function factor(env: string, initial: number, says: string): Kind<number> {
+  const read = (text: string) => {
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    return value >= 1 && value <= 10 ? value : undefined;
+  };
+  return { env, initial, allowed: 'a number from 1 to 10', says, read, show: String };
+}
+
+function bytes(env: string, initial: number, says: string): Kind<number> {
+  const read = (text: string) => {
+    const value = readBytes(text) ?? 0;
+    return value >= Mi && value <= 1024 * Gi ? value : undefined;
+  };
+  return { env, initial, allowed: 'a quantity from 1Mi to 1Ti', says, read, show: formatBytes };
+}
+
+function flag(env: string, initial: boolean, says: string): Kind<boolean> {
+  const words: Record<string, boolean> = { true: true, false: false };
+  return { env, initial, allowed: '`true` or `false`', says, read: (text) => words[text.toLowerCase()], show: String };
+}
+
+function choice<const T extends string>(env: string, initial: NoInfer<T>, values: readonly T[], says: string): Kind<T> {
+  const read = (text: string) => values.find((value) => value === text);
+  return {
+    env,
+    initial,
+    allowed: `one of ${values.map((value) => `\`${value}\``).join(', ')}`,
+    says,
+    read,
+    show: String,
+  };
+}
+
+function name(env: string, initial: string, pattern: RegExp, says: string): Kind<string> {
+  const read = (text: string) => (pattern.test(text) ? text : undefined);
+  return { env, initial, allowed: `a name such as \`${initial}\``, says, read, show: String };
+}
+
+function text(env: string, initial: string, says: string): Kind<string> {
+  return { env, initial, allowed: 'text', says, read: (value) => value, show: String };
+}
+
+function url(env: string, says: string): Kind<string> {
+  const read = (value: string) =>
+    /^https?:\/\//.test(value) && URL.canParse(value) ? value.replace(/\/+$/, '') : undefined;
+  return { env, initial: '', allowed: 'an http:// or https:// URL', says, read, show: String };
+}
