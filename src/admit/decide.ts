@@ -32,7 +32,7 @@ export type Context = {
   gates: Gates;
   record: RecordKind;
   /** the worker's own account: only its rollout requests count */
-  ownAccount?: string;
+  ownAccount: string | undefined;
 };
 
 /** What happens to one container. */

@@ -7,14 +7,20 @@ import type { AdmissionRequest } from './request.ts';
 /** How the cluster names its records: newer OaaS calls the kind `ClassRuntime`. */
 export type RecordKind = { group: string; kind: string };
 
-/** @returns why the object is none of our business, or `undefined` when it is */
+/** @returns why the review is none of our business, or `undefined` when it is */
 export function outOfScope(request: AdmissionRequest, record: RecordKind): Reason | undefined {
-  const { object, operation, subResource } = request;
-  if (!object || !kindOf(object) || subResource !== '') return 'not-a-workload';
+  const { object, operation, subResource, namespace } = request;
+  if (!object || subResource !== '') return 'not-a-workload';
   if (operation !== 'CREATE' && operation !== 'UPDATE') return 'not-a-workload';
+  return leaveAlone(object, namespace, record);
+}
+
+/** The same for an object as it stands in the cluster: the worker looks only at what admission would tune. */
+export function leaveAlone(object: unknown, namespace: string, record: RecordKind): Reason | undefined {
+  if (!kindOf(object)) return 'not-a-workload';
   if (ownerOf(object) === undefined) return 'no-label';
   if ((at(object, 'metadata', 'deletionTimestamp') ?? undefined) !== undefined) return 'being-deleted';
-  if (request.namespace === 'kube-system' || isTuner(object)) return 'off-limits';
+  if (namespace === 'kube-system' || isTuner(object)) return 'off-limits';
   if (isControlledByAnother(object, record)) return 'controlled';
   return undefined;
 }

@@ -26,6 +26,9 @@ const GRAMMAR = /^([+-]?)(\d*)(?:\.(\d*))?(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]?|[eE][+
 /** Beyond this power of ten every value is absurdly large (or far below a nano); it bounds the work of reading text. */
 const EXPONENT_BOUND = 60;
 
+/** The API server caps amounts with a binary unit (and only those) here: `9Ei` and `8Ei` are equal to it. */
+const BINARY_CAP = ((1n << 63n) - 1n) * NANOS_PER_UNIT;
+
 /**
  * Reads a quantity as the API server does.
  *
@@ -44,7 +47,8 @@ export function parseQuantity(value: unknown): bigint | undefined {
   const exponent = binary ? 0 : (DECIMAL_EXPONENT[suffix] ?? Number(suffix.slice(1)));
   const shift = Math.min(Math.max(exponent, -EXPONENT_BOUND), EXPONENT_BOUND) - fraction.length;
   const scaled = digits * (binary ?? 1n) * NANOS_PER_UNIT;
-  const magnitude = shift >= 0 ? scaled * 10n ** BigInt(shift) : divideUp(scaled, 10n ** BigInt(-shift));
+  const exact = shift >= 0 ? scaled * 10n ** BigInt(shift) : divideUp(scaled, 10n ** BigInt(-shift));
+  const magnitude = binary && exact > BINARY_CAP ? BINARY_CAP : exact;
   return sign === '-' ? -magnitude : magnitude;
 }
 

@@ -15,6 +15,7 @@ export type GuardRules = {
   hysteresisBytes: number;
   cooldownSeconds: number;
   shortWindowSeconds: number;
+  longWindowSeconds: number;
   /** the samples that a short window holds; fewer in the long window is too little data */
   minSamples: number;
 };

@@ -1,0 +1,80 @@
+/**
+ * Instant queries against Prometheus' HTTP API (or whatever speaks it). Values that mean nothing are dropped here, and
+ * an answer that says of itself that it lacks something is marked: it must not lower anything.
+ */
+import { fetch } from 'undici';
+import { asObject, at, type JsonObject } from '../domain/json.ts';
+
+export type Row = { labels: Readonly<Record<string, string>>; value: number };
+export type QueryResult = { rows: Row[]; partial: boolean };
+
+export type Prometheus = {
+  /**
+   * @param now evaluation time, milliseconds since the epoch
+   * @throws {PrometheusError}
+   */
+  query(promql: string, now: number): Promise<QueryResult>;
+};
+
+/** Thrown when a query has no usable answer; the message is for the record's reader. */
+export class PrometheusError extends Error {
+  /** HTTP status; 0 when there was no answer */
+  readonly status: number;
+  constructor(message: string, status: number, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'PrometheusError';
+    this.status = status;
+  }
+}
+
+/** @param url base URL, with a path prefix if there is one */
+export function createPrometheus(url: string, timeoutMs: number): Prometheus {
+  return {
+    async query(promql, now) {
+      const body = new URLSearchParams({ query: promql, time: String(now / 1000), timeout: `${timeoutMs}ms` });
+      const { status, text } = await post(`${url}/api/v1/query`, body, timeoutMs);
+      const json = parse(text);
+      if (status !== 200 || json?.status !== 'success') {
+        const said = at(json, 'error') ?? text.slice(0, 200).trim();
+        throw new PrometheusError(`Prometheus refused a query: HTTP ${status} ${said}`.trim(), status);
+      }
+      return readResult(json);
+    },
+  };
+}
+
+async function post(url: string, body: URLSearchParams, timeoutMs: number): Promise<{ status: number; text: string }> {
+  try {
+    // A little longer than the server's own timeout, so that it can say what happened.
+    const response = await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(timeoutMs + 2_000) });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const said = cause instanceof Error ? cause.message || cause.name : String(cause);
+    throw new PrometheusError(`Prometheus does not answer at ${url}: ${said}`, 0, error);
+  }
+}
+
+/** Prometheus says 503 in plain text while it starts and stops. */
+function parse(text: string): JsonObject | undefined {
+  try {
+    return asObject(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function readResult(json: JsonObject): QueryResult {
+  const result = at(json, 'data', 'result');
+  if (!Array.isArray(result)) throw new PrometheusError('Prometheus answered without a result', 200);
+  const rows: Row[] = [];
+  let partial = json.isPartial === true || (Array.isArray(json.warnings) && json.warnings.length > 0);
+  for (const entry of result) {
+    const labels = asObject(at(entry, 'metric'));
+    const value = Number(at(entry, 'value', 1));
+    if (!labels) partial = true;
+    // NaN, ±Inf, zero and less are no amount of memory; nothing measured is not the same as nothing used.
+    else if (Number.isFinite(value) && value > 0) rows.push({ labels: labels as Record<string, string>, value });
+  }
+  return { rows, partial };
+}

@@ -1,0 +1,128 @@
+/**
+ * The few verbs that oaas-tuner needs, over plain JSON. The custom-objects client is used for built-in groups too: it
+ * returns what the server sent, without building thousands of typed objects on each list.
+ */
+import {
+  ApiException,
+  AuthenticationV1Api,
+  CoreV1Api,
+  CustomObjectsApi,
+  type KubeConfig,
+  PatchStrategy,
+  setHeaderOptions,
+} from '@kubernetes/client-node';
+import { asObject, at, type JsonObject } from '../domain/json.ts';
+
+/** A kind of resource, as it stands in the API's path. */
+export type ResourceType = { group: string; version: string; plural: string };
+
+/** A list as of one resource version. */
+export type Listed = { items: JsonObject[]; resourceVersion: string };
+
+export type Api = {
+  /**
+   * Everything of one type in all namespaces, read in pages.
+   * @throws {ApiError}
+   */
+  list(type: ResourceType, labelSelector?: string): Promise<Listed>;
+  /** Server-side apply of a namespaced object's status, as the field manager `oaas-tuner`. @throws {ApiError} */
+  applyStatus(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
+  createEvent(namespace: string, body: JsonObject): Promise<void>;
+  listLimitRanges(): Promise<JsonObject[]>;
+  /** The account that these requests are made as, e.g. `system:serviceaccount:oaas-system:oaas-tuner`. */
+  account(): Promise<string>;
+};
+
+/** The name under which our fields stand in `managedFields`. */
+export const FIELD_MANAGER = 'oaas-tuner';
+const PAGE = 500;
+
+/** A refusal by the API server, in its own words; `code` is the HTTP status, 0 when it was not reached. */
+export class ApiError extends Error {
+  readonly code: number;
+  constructor(attempt: string, cause: unknown) {
+    super(`${attempt}: ${describe(cause)}`, { cause });
+    this.name = 'ApiError';
+    this.code = cause instanceof ApiException ? cause.code : 0;
+  }
+}
+
+export function createApi(config: KubeConfig): Api {
+  const custom = config.makeApiClient(CustomObjectsApi);
+  const core = config.makeApiClient(CoreV1Api);
+  const authentication = config.makeApiClient(AuthenticationV1Api);
+
+  return {
+    async list({ group, version, plural }, labelSelector) {
+      const items: JsonObject[] = [];
+      let page: JsonObject | undefined;
+      do {
+        const next = String(at(page, 'metadata', 'continue') ?? '');
+        page = await attempt(`list ${plural}.${group}`, () =>
+          custom.listCustomObjectForAllNamespaces({
+            ...{ group, version, resourcePlural: plural, limit: PAGE },
+            ...(labelSelector !== undefined && { labelSelector }),
+            ...(next !== '' && { _continue: next }),
+          }),
+        );
+        const apiVersion = `${group}/${version}`;
+        const kind = String(page?.kind ?? '').replace(/List$/, '');
+        // Items of a built-in list carry neither; a reader of a single object expects both.
+        for (const item of listOf(page?.items)) items.push({ apiVersion, kind, ...item });
+      } while (at(page, 'metadata', 'continue'));
+      return { items, resourceVersion: String(at(page, 'metadata', 'resourceVersion') ?? '') };
+    },
+    async applyStatus({ group, version, plural }, namespace, name, body) {
+      await attempt(`apply the status of ${plural} ${namespace}/${name}`, () =>
+        custom.patchNamespacedCustomObjectStatus(
+          { group, version, namespace, plural, name, body, fieldManager: FIELD_MANAGER, force: true },
+          setHeaderOptions('Content-Type', PatchStrategy.ServerSideApply),
+        ),
+      );
+    },
+    async createEvent(namespace, body) {
+      await attempt(`create an Event in ${namespace}`, () =>
+        core.createNamespacedEvent({ namespace, body: body as never }),
+      );
+    },
+    async listLimitRanges() {
+      const { items } = await attempt('list limitranges', () => core.listLimitRangeForAllNamespaces());
+      return listOf(items);
+    },
+    async account() {
+      const review = await attempt('ask who we are', () => authentication.createSelfSubjectReview({ body: {} }));
+      return review.status?.userInfo?.username ?? '';
+    },
+  };
+}
+
+async function attempt<T>(what: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new ApiError(what, error);
+  }
+}
+
+function listOf(items: unknown): JsonObject[] {
+  return Array.isArray(items) ? items.filter((item) => asObject(item)) : [];
+}
+
+/** The Status message of the answer, not the library's dump of headers and body. */
+function describe(error: unknown): string {
+  if (error instanceof ApiException) {
+    const message = messageOf(error.body);
+    return message === undefined ? `HTTP ${error.code}` : `${message} (HTTP ${error.code})`;
+  }
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message;
+}
+
+function messageOf(body: unknown): string | undefined {
+  try {
+    const message = at(typeof body === 'string' ? JSON.parse(body) : body, 'message');
+    return typeof message === 'string' ? message.trim() : undefined;
+  } catch {
+    return undefined;
+  }
+}

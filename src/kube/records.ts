@@ -1,0 +1,32 @@
+/** Where the records live, and the watch that keeps the store equal to them. */
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { RecordResource } from '../domain/record.ts';
+import type { Log } from '../log.ts';
+import type { RecordStore } from '../store/records.ts';
+import type { Api, ResourceType } from './api.ts';
+import { follow } from './follow.ts';
+
+export const RECORD_GROUP = 'oaas.io';
+export const RECORD_VERSION = 'v1alpha1';
+
+/** @param plural a setting: newer OaaS serves the same records as `classruntimes` */
+export function recordType(plural: string): ResourceType {
+  return { group: RECORD_GROUP, version: RECORD_VERSION, plural };
+}
+
+/** Keeps the store equal to the cluster's records until the signal aborts. */
+export function followRecords(
+  config: KubeConfig,
+  api: Api,
+  plural: string,
+  store: RecordStore,
+  options: { log: Log; signal: AbortSignal },
+): Promise<void> {
+  const sink = {
+    replace: (items: unknown[]) => store.replace(items as RecordResource[]),
+    set: (item: unknown) => store.set(item as RecordResource),
+    delete: (item: unknown) => store.delete(item as RecordResource),
+    confirm: (now: number) => store.confirm(now),
+  };
+  return follow(config, api, recordType(plural), sink, options);
+}

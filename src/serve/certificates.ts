@@ -1,0 +1,98 @@
+/**
+ * The certificate of the webhook: read from a folder, and for a laptop made there, a CA and a leaf for localhost. The
+ * API server verifies the leaf's SAN against the name that it calls, by the CA in the webhook configuration's `caBundle`.
+ */
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import forge from 'node-forge';
+
+/** PEM texts. */
+export type KeyPair = { cert: string; key: string };
+
+/** What the HTTPS server needs, and when it ends (milliseconds since the epoch). */
+export type Served = KeyPair & { expiry: number };
+
+const DAY_MS = 86_400_000;
+const LEAF_DAYS = 365;
+const CA_DAYS = 3650;
+
+/** @throws {Error} with one sentence when the folder has no readable certificate */
+export async function readCertificate(folder: string): Promise<Served> {
+  const [cert, key] = await Promise.all(
+    ['tls.crt', 'tls.key'].map((file) => readFile(join(folder, file), 'utf8')),
+  ).catch((error: unknown) => {
+    throw new Error(`no certificate in ${folder}: it must hold tls.crt and tls.key`, { cause: error });
+  });
+  if (cert === undefined || key === undefined) throw new Error(`no certificate in ${folder}`);
+  return { cert, key, expiry: Date.parse(new X509Certificate(cert).validTo) };
+}
+
+/**
+ * Makes `ca.crt`, `tls.crt` and `tls.key` for localhost, unless the folder already holds a certificate.
+ *
+ * @returns whether it made them
+ */
+export async function ensureCertificates(folder: string, now: number): Promise<boolean> {
+  if (existsSync(join(folder, 'tls.crt'))) return false;
+  await mkdir(folder, { recursive: true });
+  const ca = issueAuthority('oaas-tuner', now);
+  const leaf = issueLeaf(ca, ['localhost', '127.0.0.1', '::1'], now);
+  await writeFile(join(folder, 'ca.crt'), ca.cert);
+  await writeFile(join(folder, 'tls.key'), leaf.key, { mode: 0o600 });
+  await writeFile(join(folder, 'tls.crt'), leaf.cert);
+  return true;
+}
+
+/** A self-signed CA. @param now milliseconds since the epoch */
+export function issueAuthority(commonName: string, now: number): KeyPair {
+  const keys = forge.pki.rsa.generateKeyPair(2048);
+  const certificate = blank(keys.publicKey, commonName, now, CA_DAYS);
+  certificate.setIssuer(certificate.subject.attributes);
+  certificate.setExtensions([
+    { name: 'basicConstraints', cA: true, critical: true },
+    { name: 'keyUsage', keyCertSign: true, cRLSign: true, critical: true },
+    { name: 'subjectKeyIdentifier' },
+  ]);
+  certificate.sign(keys.privateKey, forge.md.sha256.create());
+  return pem(certificate, keys.privateKey);
+}
+
+/** A server certificate for these host names and addresses. @param now milliseconds since the epoch */
+export function issueLeaf(ca: KeyPair, hosts: string[], now: number): KeyPair {
+  const authority = forge.pki.certificateFromPem(ca.cert);
+  const keys = forge.pki.rsa.generateKeyPair(2048);
+  const certificate = blank(keys.publicKey, hosts[0] ?? 'oaas-tuner', now, LEAF_DAYS);
+  certificate.setIssuer(authority.subject.attributes);
+  certificate.setExtensions([
+    { name: 'basicConstraints', cA: false, critical: true },
+    { name: 'keyUsage', digitalSignature: true, keyEncipherment: true, critical: true },
+    { name: 'extKeyUsage', serverAuth: true },
+    { name: 'subjectAltName', altNames: hosts.map(altName) },
+    { name: 'authorityKeyIdentifier', keyIdentifier: authority.generateSubjectKeyIdentifier().getBytes() },
+  ]);
+  certificate.sign(forge.pki.privateKeyFromPem(ca.key), forge.md.sha256.create());
+  return pem(certificate, keys.privateKey);
+}
+
+function blank(publicKey: forge.pki.PublicKey, commonName: string, now: number, days: number): forge.pki.Certificate {
+  const certificate = forge.pki.createCertificate();
+  certificate.publicKey = publicKey;
+  // A leading zero bit keeps the serial positive (RFC 5280, 4.1.2.2); random, so that a new CA never repeats an old one.
+  certificate.serialNumber = `0${randomBytes(16).toString('hex').slice(1)}`;
+  // An hour back, for clocks that disagree.
+  certificate.validity.notBefore = new Date(now - 3_600_000);
+  certificate.validity.notAfter = new Date(now + days * DAY_MS);
+  certificate.setSubject([{ name: 'commonName', value: commonName }]);
+  return certificate;
+}
+
+/** GeneralName types of RFC 5280: 2 is a DNS name, 7 an IP address. */
+function altName(host: string): { type: number; value?: string; ip?: string } {
+  return /^[\d.]+$|:/.test(host) ? { type: 7, ip: host } : { type: 2, value: host };
+}
+
+function pem(certificate: forge.pki.Certificate, key: forge.pki.PrivateKey): KeyPair {
+  return { cert: forge.pki.certificateToPem(certificate), key: forge.pki.privateKeyToPem(key) };
+}

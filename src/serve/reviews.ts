@@ -1,0 +1,109 @@
+/**
+ * HTTPS for the API server: `POST /mutate` and `POST /validate`. HTTP/1.1, because that is what the API server speaks to
+ * a Service (kubernetes `pkg/util/webhook/client.go`).
+ */
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
+import type { Context } from '../admit/decide.ts';
+import { readReview } from '../admit/request.ts';
+import { answer } from '../admit/review.ts';
+import { validate } from '../admit/validate.ts';
+import { describeChanges, subjectOf } from '../admit/warnings.ts';
+import { ownerOf } from '../domain/workload.ts';
+import { type Log, reason } from '../log.ts';
+import type { AdmissionMetrics } from '../metrics.ts';
+import type { RecordStore } from '../store/records.ts';
+
+export type ReviewOptions = {
+  tls: { cert: string; key: string };
+  store: RecordStore;
+  /** what a decision depends on beside the store */
+  context(): Omit<Context, 'tuning' | 'storeReady'>;
+  metrics: AdmissionMetrics;
+  log: Log;
+};
+
+/** An UPDATE carries the object twice, each up to 3 MiB (controller-runtime `pkg/webhook/admission/http.go` reasons alike). */
+const BODY_LIMIT = 7 * 1024 * 1024;
+
+/** Longer than the 90 s for which the API server keeps idle connections: whoever closes first loses a request. */
+const KEEP_ALIVE_MS = 100_000;
+
+/** A record and its workload often arrive in one `kubectl apply`; the record's watch event is milliseconds behind. */
+const WAIT_FOR_RECORD_MS = 250;
+
+export type ReviewServer = {
+  app: FastifyInstance;
+  /** from now on each answer asks the API server to use another connection */
+  drain(): void;
+};
+
+export function createReviewServer({ tls, store, context, metrics, log }: ReviewOptions): ReviewServer {
+  let draining = false;
+  const app = fastify({
+    https: { ...tls, minVersion: 'TLSv1.2' },
+    bodyLimit: BODY_LIMIT,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: 10_000,
+    // Until the very end a review is answered: a 503 would let the object pass without its values.
+    return503OnClosing: false,
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    if (draining) reply.header('connection', 'close');
+  });
+
+  app.post('/mutate', async (request, reply) => {
+    const started = process.hrtime.bigint();
+    const review = readReview(request.body);
+    const seconds = () => Number(process.hrtime.bigint() - started) / 1e9;
+    if (typeof review === 'string') {
+      metrics.answered('other', 'other', 'bad-review', seconds());
+      return refuse(reply, 400, review);
+    }
+    const owner = ownerOf(review.object);
+    const wait = review.operation === 'CREATE' && store.ready() ? WAIT_FOR_RECORD_MS : 0;
+    const tuning = owner === undefined ? undefined : await find(store, review.namespace, owner, wait);
+    const answered = answer(review, { ...context(), tuning, storeReady: store.ready() });
+    const subject = subjectOf(review);
+    metrics.answered(subject.kind, review.operation, answered.reason, seconds());
+    if (answered.error) log.error({ ...subject, error: answered.error }, 'a defect: admitted unchanged');
+    else if (answered.operations.length > 0 && answered.decision) {
+      log.info(
+        { ...subject, uid: review.uid, reason: answered.reason, changes: describeChanges(answered.decision) },
+        'admission',
+      );
+    }
+    return answered.review;
+  });
+
+  app.post('/validate', async (request, reply) => {
+    const review = readReview(request.body);
+    if (typeof review === 'string') return refuse(reply, 400, review);
+    const answered = validate(review);
+    metrics.validated(answered.response.allowed);
+    return answered;
+  });
+
+  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (request.url.startsWith('/mutate'))
+      metrics.answered('other', 'other', status < 500 ? 'bad-review' : 'internal-error', 0);
+    log.warn({ status, path: request.url, error: reason(error) }, 'not answered');
+    return refuse(reply, status, error.message);
+  });
+  return {
+    app,
+    drain: () => {
+      draining = true;
+    },
+  };
+}
+
+/** Without waiting where there is nothing to wait for: the event loop's next turn would cost every review something. */
+function find(store: RecordStore, namespace: string, owner: string, wait: number) {
+  return wait > 0 ? store.waitFor(namespace, owner, wait) : store.get(namespace, owner);
+}
+
+/** A failed call, which `failurePolicy: Ignore` covers. */
+function refuse(reply: FastifyReply, status: number, message: string) {
+  return reply.code(status).send({ error: message });
+}

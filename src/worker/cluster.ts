@@ -1,0 +1,56 @@
+/** What a cycle asks of the cluster, and the real one behind it. */
+import type { JsonObject } from '../domain/json.ts';
+import type { MemoryStatus, RecordResource } from '../domain/record.ts';
+import { OWNER_LABEL } from '../domain/workload.ts';
+import { type Api, ApiError, type ResourceType } from '../kube/api.ts';
+import { eventBody } from '../kube/events.ts';
+import { RECORD_GROUP, RECORD_VERSION } from '../kube/records.ts';
+import type { RecordEvent } from '../record/events.ts';
+
+export type Cluster = {
+  records(): Promise<RecordResource[]>;
+  /** Deployments and Knative Services with the owner label */
+  workloads(): Promise<JsonObject[]>;
+  /** Deployments that Knative made for the Revisions of its Services */
+  revisionDeployments(): Promise<JsonObject[]>;
+  limitRanges(): Promise<JsonObject[]>;
+  /** Writes our part of the record's status, and nothing else of it. */
+  writeStatus(record: RecordResource, memory: MemoryStatus): Promise<void>;
+  emit(record: RecordResource, event: RecordEvent): Promise<void>;
+};
+
+const DEPLOYMENTS: ResourceType = { group: 'apps', version: 'v1', plural: 'deployments' };
+const KNATIVE_SERVICES: ResourceType = { group: 'serving.knative.dev', version: 'v1', plural: 'services' };
+
+export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cluster {
+  const listOptional = async (type: ResourceType, selector: string) => {
+    try {
+      return (await api.list(type, selector)).items;
+    } catch (error) {
+      // A cluster without Knative is no error.
+      if (error instanceof ApiError && error.code === 404) return [];
+      throw error;
+    }
+  };
+  return {
+    async records() {
+      return (await api.list(records)).items as unknown as RecordResource[];
+    },
+    async workloads() {
+      const services = knative ? listOptional(KNATIVE_SERVICES, OWNER_LABEL) : [];
+      return [...(await api.list(DEPLOYMENTS, OWNER_LABEL)).items, ...(await services)];
+    },
+    async revisionDeployments() {
+      return knative ? (await api.list(DEPLOYMENTS, 'serving.knative.dev/service')).items : [];
+    },
+    limitRanges: () => api.listLimitRanges(),
+    async writeStatus({ kind, metadata: { namespace, name } }, memory) {
+      const status = { nfr_recommendations: { memory } } as unknown as JsonObject;
+      const body = { apiVersion: `${RECORD_GROUP}/${RECORD_VERSION}`, kind, metadata: { namespace, name }, status };
+      await api.applyStatus(records, namespace, name, body);
+    },
+    async emit(record, event) {
+      await api.createEvent(record.metadata.namespace, eventBody(record, event, new Date()));
+    },
+  };
+}

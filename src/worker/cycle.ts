@@ -1,0 +1,176 @@
+/**
+ * One cycle: what the cluster holds → what Prometheus measured → a look at each container → each record's status.
+ * One record's trouble never stops the others.
+ */
+import type { RecordKind } from '../admit/scope.ts';
+import { type UsageMap, usageKey } from '../collect/usage.ts';
+import { type Gates, isEnabled, isEnforced, overrideOf } from '../domain/ladder.ts';
+import { readBytes } from '../domain/quantity.ts';
+import type { MemoryStatus } from '../domain/record.ts';
+import { formatSeconds } from '../domain/time.ts';
+import { FIELDS, type Pair } from '../domain/workload.ts';
+import { type Log, reason } from '../log.ts';
+import { lookAtContainer, type Rules } from '../recommend/container.ts';
+import type { Range } from '../recommend/step.ts';
+import { eventsOf } from '../record/events.ts';
+import {
+  type ContainerFinding,
+  findContainer,
+  isNews,
+  memoryStatus,
+  previousStatus,
+  type Report,
+  readDecision,
+} from '../record/status.ts';
+import type { Cluster } from './cluster.ts';
+import { byRecord, type LiveContainer, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
+
+/** What a cycle works with; everything that does I/O is in `cluster` and `usage`. */
+export type Parts = {
+  cluster: Cluster;
+  usage(targets: Workload[], now: number): Promise<UsageMap>;
+  rules: Rules;
+  gates: Gates;
+  record: RecordKind;
+  log: Log;
+};
+
+/** Counts of one cycle. */
+export type CycleReport = {
+  records: number;
+  workloads: number;
+  containers: number;
+  recommended: number;
+  applied: number;
+  written: number;
+  failed: number;
+  /** why Prometheus could not be read, if it could not */
+  trouble?: string;
+};
+
+/**
+ * @param now milliseconds since the epoch
+ * @throws {ApiError} when the cluster cannot be read at all
+ */
+export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
+  const { cluster, log } = parts;
+  const [records, objects, revisions, limitRanges] = await Promise.all([
+    cluster.records(),
+    cluster.workloads(),
+    cluster.revisionDeployments(),
+    cluster.limitRanges(),
+  ]);
+  const owned = byRecord(records, objects, revisions, parts.record);
+  const observed = owned.filter(({ tuning }) => isEnabled(tuning, parts.gates)).flatMap(({ workloads }) => workloads);
+  const counts: CycleReport = {
+    records: owned.length,
+    workloads: observed.length,
+    containers: 0,
+    recommended: 0,
+    applied: 0,
+    written: 0,
+    failed: 0,
+  };
+
+  let usage: UsageMap = new Map();
+  try {
+    usage = await parts.usage(observed, now);
+  } catch (error) {
+    counts.trouble = reason(error);
+    log.warn({ error: counts.trouble }, 'usage could not be read');
+  }
+  for (const entry of owned) {
+    const range = rangeOf(limitRanges, entry.record.metadata.namespace);
+    try {
+      await tuneRecord(entry, usage, range, counts, parts, now);
+    } catch (error) {
+      counts.failed += 1;
+      const { namespace, name } = entry.record.metadata;
+      log.error({ namespace, record: name, error: reason(error) }, 'record failed');
+    }
+  }
+  return counts;
+}
+
+async function tuneRecord(
+  { record, tuning, workloads }: OwnedWorkloads,
+  usage: UsageMap,
+  range: Range,
+  counts: CycleReport,
+  { cluster, rules, gates, log }: Parts,
+  now: number,
+): Promise<void> {
+  const previous = previousStatus(record.status);
+  const enabled = isEnabled(tuning, gates);
+  const report: Report = {
+    enabled,
+    enforced: isEnforced(tuning, gates),
+    workloads: workloads.length,
+    problems: tuning.problems,
+    containers: [],
+    window: formatSeconds(rules.longWindowSeconds),
+    ...(counts.trouble !== undefined && { trouble: counts.trouble }),
+  };
+  if (enabled && counts.trouble === undefined) {
+    for (const workload of workloads) {
+      for (const container of workload.containers) {
+        const override = overrideOf(tuning, workload.name, container.name);
+        report.containers.push(
+          lookAt(workload, container, override, report.enforced, { usage, previous, range, rules, now }),
+        );
+      }
+    }
+  }
+  const status = memoryStatus(report, record.metadata.name, previous, now);
+  count(report.containers, counts);
+  if (!isNews(status, previous)) return;
+  await cluster.writeStatus(record, status);
+  counts.written += 1;
+
+  const news = status.history.slice(
+    0,
+    report.containers.reduce((sum, { finding }) => sum + finding.changes.length, 0),
+  );
+  const { namespace, name } = record.metadata;
+  for (const entry of news) log.info({ namespace, record: name, ...entry }, entry.change);
+  for (const event of eventsOf(news)) await cluster.emit(record, event);
+}
+
+type Surroundings = { usage: UsageMap; previous: MemoryStatus | undefined; range: Range; rules: Rules; now: number };
+
+function lookAt(
+  workload: Workload,
+  { name, current }: LiveContainer,
+  override: Pair<string>,
+  enforced: boolean,
+  { usage, previous, range, rules, now }: Surroundings,
+): ContainerFinding {
+  const before = findContainer(previous, workload.ref, name);
+  const [standing, applied] = [readDecision(before?.recommended), readDecision(before?.applied)];
+  const look = {
+    usage: usage.get(usageKey(workload.namespace, workload.ref, name)),
+    current,
+    enforced,
+    fixed: bytesOf(override),
+    range,
+    ...(standing && { standing }),
+    ...(applied && { applied }),
+  };
+  return { workload: workload.ref, name, current, override, finding: lookAtContainer(look, rules, now) };
+}
+
+function bytesOf(values: Pair<string>): Pair<number> {
+  const bytes: Pair<number> = {};
+  for (const field of FIELDS) {
+    const amount = readBytes(values[field]);
+    if (amount !== undefined) bytes[field] = amount;
+  }
+  return bytes;
+}
+
+function count(containers: ContainerFinding[], counts: CycleReport): void {
+  counts.containers += containers.length;
+  for (const { finding } of containers) {
+    for (const change of finding.changes) counts[change] += 1;
+  }
+}

@@ -1,0 +1,70 @@
+/** The worker's metrics, in the registry of its own thread. */
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { CycleReport } from './cycle.ts';
+
+export type WorkerMetrics = {
+  finished(report: CycleReport, seconds: number): void;
+  failed(seconds: number): void;
+};
+
+const OUTCOMES = ['ok', 'no-usage', 'failed'] as const;
+
+export function workerMetrics(registry: Registry): WorkerMetrics {
+  const registers = [registry];
+  const cycles = new Counter({
+    name: 'oaas_tuner_cycles_total',
+    help: 'Cycles of the worker, by outcome: ok, no-usage (Prometheus could not be read), failed (the cluster could not).',
+    labelNames: ['outcome'] as const,
+    registers,
+  });
+  for (const outcome of OUTCOMES) cycles.inc({ outcome }, 0);
+  const duration = new Gauge({
+    name: 'oaas_tuner_cycle_duration_seconds',
+    help: 'How long the last cycle took.',
+    registers,
+  });
+  const changes = new Counter({
+    name: 'oaas_tuner_decisions_total',
+    help: 'New decisions about a container, by kind.',
+    labelNames: ['change'] as const,
+    registers,
+  });
+  for (const change of ['recommended', 'applied'] as const) changes.inc({ change }, 0);
+  const writes = new Counter({
+    name: 'oaas_tuner_status_writes_total',
+    help: 'Records whose status was written.',
+    registers,
+  });
+  const failures = new Counter({
+    name: 'oaas_tuner_record_failures_total',
+    help: 'Records that a cycle could not finish.',
+    registers,
+  });
+  const workloads = new Gauge({
+    name: 'oaas_tuner_observed_workloads',
+    help: 'Workloads that the last cycle observed.',
+    registers,
+  });
+  const finishedAt = new Gauge({
+    name: 'oaas_tuner_cycle_finished_timestamp_seconds',
+    help: 'When the last cycle finished, in Unix time.',
+    registers,
+  });
+
+  return {
+    finished(report, seconds) {
+      cycles.inc({ outcome: report.trouble === undefined ? 'ok' : 'no-usage' });
+      duration.set(seconds);
+      changes.inc({ change: 'recommended' }, report.recommended);
+      changes.inc({ change: 'applied' }, report.applied);
+      writes.inc(report.written);
+      failures.inc(report.failed);
+      workloads.set(report.workloads);
+      finishedAt.setToCurrentTime();
+    },
+    failed(seconds) {
+      cycles.inc({ outcome: 'failed' });
+      duration.set(seconds);
+    },
+  };
+}

@@ -1,0 +1,93 @@
+/** What the cluster holds, as a cycle needs it: records with their workloads, and the LimitRanges around them. */
+import { leaveAlone, type RecordKind } from '../admit/scope.ts';
+import type { Target } from '../collect/usage.ts';
+import { at, type JsonObject } from '../domain/json.ts';
+import { readBytes } from '../domain/quantity.ts';
+import type { RecordResource, Tuning } from '../domain/record.ts';
+import { FIELDS, kindOf, memoryOf, ownerOf, type Pair, tunedContainers, workloadRef } from '../domain/workload.ts';
+import type { Range } from '../recommend/step.ts';
+import { createRecordStore } from '../store/records.ts';
+
+/** A tuned container and what its template says now, in bytes. */
+export type LiveContainer = { name: string; current: Pair<number> };
+export type Workload = Target & { name: string; containers: LiveContainer[] };
+export type OwnedWorkloads = { record: RecordResource; tuning: Tuning; workloads: Workload[] };
+
+/** The label by which Knative marks the Deployments of a Service's Revisions. */
+const KNATIVE_SERVICE_LABEL = 'serving.knative.dev/service';
+
+/**
+ * @param objects Deployments and Knative Services that carry the owner label
+ * @param revisionDeployments Deployments that Knative made, for the pods of each Service
+ */
+export function byRecord(
+  records: RecordResource[],
+  objects: JsonObject[],
+  revisionDeployments: JsonObject[],
+  kind: RecordKind,
+): OwnedWorkloads[] {
+  const store = createRecordStore();
+  store.replace(records);
+  const owned = new Map<string, OwnedWorkloads>();
+  for (const record of records) {
+    const { namespace, name } = record.metadata;
+    const tuning = store.get(namespace, name);
+    if (tuning) owned.set(`${namespace}/${name}`, { record, tuning, workloads: [] });
+  }
+  const deploymentsOf = Map.groupBy(revisionDeployments, (deployment) =>
+    [at(deployment, 'metadata', 'namespace'), at(deployment, 'metadata', 'labels', KNATIVE_SERVICE_LABEL)].join('/'),
+  );
+  for (const object of objects) {
+    const namespace = String(at(object, 'metadata', 'namespace') ?? '');
+    const tuning = store.get(namespace, ownerOf(object) ?? '');
+    if (!tuning || leaveAlone(object, namespace, kind)) continue;
+    owned.get(`${namespace}/${tuning.name}`)?.workloads.push(readWorkload(object, namespace, deploymentsOf));
+  }
+  return [...owned.values()];
+}
+
+function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<string, JsonObject[]>): Workload {
+  const kind = kindOf(object) ?? 'Deployment';
+  const name = String(at(object, 'metadata', 'name') ?? '');
+  const revisions = (deploymentsOf.get(`${namespace}/${name}`) ?? []).map((deployment) =>
+    String(at(deployment, 'metadata', 'name')),
+  );
+  const containers = tunedContainers(object).map(({ name, json }) => ({ name, current: currentMemory(json) }));
+  return {
+    namespace,
+    name,
+    ref: workloadRef(kind, name),
+    deployments: kind === 'Deployment' ? [name] : revisions,
+    containers,
+  };
+}
+
+/** In bytes. A container with a limit and no request gets the limit as its request (API server defaulting of pods). */
+function currentMemory(container: JsonObject): Pair<number> {
+  const written = memoryOf(container);
+  const current: Pair<number> = {};
+  for (const field of FIELDS) {
+    const amount = readBytes(written[field]);
+    if (amount !== undefined) current[field] = amount;
+  }
+  if (current.request === undefined && current.limit !== undefined) current.request = current.limit;
+  return current;
+}
+
+/** The tightest memory bounds for containers that a namespace's LimitRanges set. */
+export function rangeOf(limitRanges: JsonObject[], namespace: string): Range {
+  const range: Range = {};
+  for (const limitRange of limitRanges) {
+    if (at(limitRange, 'metadata', 'namespace') !== namespace) continue;
+    const limits = at(limitRange, 'spec', 'limits');
+    for (const limit of Array.isArray(limits) ? limits : []) {
+      if (at(limit, 'type') !== 'Container') continue;
+      const [min, max] = [readBytes(at(limit, 'min', 'memory')), readBytes(at(limit, 'max', 'memory'))];
+      const ratio = Number(at(limit, 'maxLimitRequestRatio', 'memory'));
+      if (min !== undefined) range.min = Math.max(min, range.min ?? 0);
+      if (max !== undefined) range.max = Math.min(max, range.max ?? max);
+      if (ratio > 0) range.maxLimitRequestRatio = Math.min(ratio, range.maxLimitRequestRatio ?? ratio);
+    }
+  }
+  return range;
+}
