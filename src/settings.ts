@@ -203,8 +203,12 @@ function bytes(env: string, initial: number, says: string): Kind<number> {
 }
 
 function flag(env: string, initial: boolean, says: string): Kind<boolean> {
-  const words: Record<string, boolean> = { true: true, false: false };
-  return { env, initial, allowed: '`true` or `false`', says, read: (text) => words[text.toLowerCase()], show: String };
+  const words = new Map([
+    ['true', true],
+    ['false', false],
+  ]);
+  const read = (text: string) => words.get(text.toLowerCase());
+  return { env, initial, allowed: '`true` or `false`', says, read, show: String };
 }
 
 function choice<const T extends string>(env: string, initial: NoInfer<T>, values: readonly T[], says: string): Kind<T> {

@@ -5,7 +5,7 @@
 import { at, type Json } from '../domain/json.ts';
 import { type Gates, ladder, overrideOf } from '../domain/ladder.ts';
 import { sameQuantity } from '../domain/quantity.ts';
-import type { Reason } from '../domain/reasons.ts';
+import { OUTCOMES, type Reason } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
 import {
   annotation,
@@ -22,7 +22,7 @@ import { hasPodLevelMemory, hasStrangeResources, refusedBecause } from './accept
 import { asWritten, type Book, readBook } from './book.ts';
 import type { AdmissionRequest } from './request.ts';
 import { outOfScope, type RecordKind } from './scope.ts';
-import { sameTemplate } from './template.ts';
+import { sameTemplate, withKnownNames } from './template.ts';
 
 /** What a decision depends on beside the review. */
 export type Context = {
@@ -52,7 +52,8 @@ export type Decision = { reason: Reason; containers: ContainerDecision[] };
 export function decide(request: AdmissionRequest, context: Context): Decision {
   const skip = outOfScope(request, context.record);
   if (skip) return { reason: skip, containers: [] };
-  const { object, oldObject } = request;
+  const { oldObject } = request;
+  const object = withKnownNames(request.object, oldObject);
   const containers = tunedContainers(object);
   if (containers.length === 0) return { reason: 'no-containers', containers: [] };
 
@@ -62,7 +63,8 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
     request.operation === 'UPDATE' &&
     !asksForRollout(request, context) &&
     sameTemplate(object, oldObject, book, oldBook);
-  if (!context.tuning && !leftAlone && !context.storeReady) return { reason: 'store-not-ready', containers: [] };
+  const canKeep = leftAlone && book.size > 0;
+  if (!context.tuning && !context.storeReady && !canKeep) return { reason: 'store-not-ready', containers: [] };
   if (!context.tuning && book.size === 0) return { reason: 'unknown-record', containers: [] };
   if (namesItsRevision(object)) return { reason: 'named-revision', containers: [] };
 
@@ -83,7 +85,7 @@ function decideContainer(
   const written = asWritten(container.json, book.get(container.name));
   const decided = (reason: Reason, after: Pair<Json> = before): ContainerDecision => {
     const changes = FIELDS.some((field) => !sameQuantity(before[field], after[field]));
-    const outcome = changes || after === before ? reason : 'as-it-is';
+    const outcome = changes || OUTCOMES[reason].result !== 'changed' ? reason : 'as-it-is';
     return { container, reason: outcome, before, written, after };
   };
   if (all.some((other) => other !== container && other.name === container.name)) return decided('ambiguous-name');
@@ -92,19 +94,23 @@ function decideContainer(
   const values = wanted(container, object, context);
   const running = old && runningMemory(old, container);
   if (running) {
-    const overridden = { ...running, ...values.overrides };
-    const reason = sameValues(overridden, running) ? 'kept' : 'injected';
-    return refusedBecause(overridden) ? decided('kept', running) : decided(reason, overridden);
+    if (Object.keys(values.overrides).length === 0 || hasPodLevelMemory(object)) return decided('kept', running);
+    const accepted = acceptable(running, written, values.overrides);
+    return accepted && !sameValues(accepted, running) ? decided('injected', accepted) : decided('kept', running);
   }
   if (Object.keys(values.all).length === 0)
     return decided(isInjected(before, written) ? 'given-back' : 'as-it-is', written);
-  if (hasPodLevelMemory(object)) return decided('pod-level-memory');
-  // An applied value that does not fit a person's override yields to it; the override does not yield to ours.
-  const attempts = [values.all, values.overrides].map((injected) => ({ ...written, ...injected }));
-  const refusals = attempts.map(refusedBecause);
-  const accepted = attempts[refusals.indexOf(undefined)];
+  // An apply that names one side only leaves our other side beside it, and the two may not fit.
+  const asFound = refusedBecause(before) ? written : before;
+  if (hasPodLevelMemory(object)) return decided('pod-level-memory', asFound);
+  const accepted = acceptable({ ...written, ...values.all }, written, values.overrides);
   if (accepted) return decided('injected', accepted);
-  return decided(refusals[0] ?? 'request-above-limit');
+  return decided(refusedBecause({ ...written, ...values.all }) ?? 'request-above-limit', asFound);
+}
+
+/** An applied value that does not fit a person's override yields to it; the override does not yield to ours. */
+function acceptable(decided: Pair<Json>, written: Pair<Json>, overrides: Pair<Json>): Pair<Json> | undefined {
+  return [decided, written].map((base) => ({ ...base, ...overrides })).find((values) => !refusedBecause(values));
 }
 
 /** What the ladder wants for the container, and the part of it that a person wrote. */
@@ -123,11 +129,8 @@ function wanted(
   return { all, overrides: overrideOf(tuning, name, container.name) };
 }
 
-/** The old object's memory for the container; by place where Knative has not named the new one yet. */
 function runningMemory(old: Container[], container: Container): Pair<Json> | undefined {
-  const named = old.find(({ name }) => name === container.name);
-  const match =
-    named ?? (container.json.name === undefined ? old.find(({ pointer }) => pointer === container.pointer) : undefined);
+  const match = old.find(({ name }) => name === container.name);
   return match && memoryOf(match.json);
 }
 

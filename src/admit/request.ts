@@ -14,9 +14,9 @@ export type AdmissionRequest = {
 
 /** @returns the request, or one sentence that says what is wrong with the body */
 export function readReview(body: unknown): AdmissionRequest | string {
-  const version = at(body, 'apiVersion');
-  if (at(body, 'kind') !== 'AdmissionReview' || version !== 'admission.k8s.io/v1') {
-    return `expected an AdmissionReview of admission.k8s.io/v1, got kind ${JSON.stringify(at(body, 'kind'))} of ${JSON.stringify(version)}`;
+  const [kind, version] = [at(body, 'kind'), at(body, 'apiVersion')];
+  if (kind !== 'AdmissionReview' || version !== 'admission.k8s.io/v1') {
+    return `expected an AdmissionReview of admission.k8s.io/v1, got kind ${word(kind)}, apiVersion ${word(version)}`;
   }
   const request = at(body, 'request');
   const uid = at(request, 'uid');
@@ -34,4 +34,9 @@ export function readReview(body: unknown): AdmissionRequest | string {
     object: asObject(at(request, 'object')),
     oldObject: asObject(at(request, 'oldObject')),
   };
+}
+
+/** The value for a message: whatever was sent, it is short. */
+function word(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : `(${typeof value})`;
 }

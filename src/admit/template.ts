@@ -20,24 +20,57 @@ const DEFAULTED_BY_KNATIVE = {
     'responseStartTimeoutSeconds',
     'idleTimeoutSeconds',
     'enableServiceLinks',
+    'securityContext',
   ],
-  container: ['name', 'resources', 'readinessProbe'],
+  container: ['name', 'readinessProbe', 'securityContext'],
 };
-const PROBES = ['readinessProbe', 'livenessProbe', 'startupProbe', 'volumeMounts'];
+/** Knative may add to what a person wrote under these keys. */
+const COMPLETED_BY_KNATIVE = ['readinessProbe', 'livenessProbe', 'startupProbe', 'volumeMounts', 'securityContext'];
+const LISTS = ['containers', 'initContainers'];
 
 export function sameTemplate(object: unknown, old: unknown, book: Book, oldBook: Book): boolean {
   const knative = kindOf(object) === 'KnativeService';
-  const [next, before] = [object, old].map((side) => asObject(at(side, 'spec', 'template')));
+  const [next, before] = [object, old].map((side) => {
+    const template = at(side, 'spec', 'template');
+    return asObject(knative ? withoutEmpty(template) : template);
+  });
   if (!next || !before) return !next && !before;
   const [spec, oldSpec] = [asObject(next.spec) ?? {}, asObject(before.spec) ?? {}];
   return (
     equalObjects(next, before, { except: ['spec'] }) &&
-    equalObjects(spec, oldSpec, { except: LISTS, optional: knative ? DEFAULTED_BY_KNATIVE.podSpec : [] }) &&
+    equalObjects(spec, oldSpec, { except: LISTS, ...(knative && { defaulted: DEFAULTED_BY_KNATIVE.podSpec }) }) &&
     LISTS.every((list) => sameContainers(spec[list], oldSpec[list], book, oldBook, knative))
   );
 }
 
-const LISTS = ['containers', 'initContainers'];
+/**
+ * Knative names a container without a name, but after us. Read with the name that the old object has in its place, its
+ * values are found.
+ */
+export function withKnownNames(object: JsonObject | undefined, old: unknown): JsonObject | undefined {
+  const path = ['spec', 'template', 'spec', 'containers'];
+  const [containers, before] = [at(object, ...path), at(old, ...path)];
+  if (kindOf(object) !== 'KnativeService' || !Array.isArray(containers) || !Array.isArray(before)) return object;
+  if (containers.length !== before.length) return object;
+  const named = containers.map((container, index) => {
+    const unnamed = asObject(container);
+    return unnamed && !unnamed.name ? { ...unnamed, name: at(before, index, 'name') } : container;
+  });
+  const [spec, template, podSpec] = [1, 2, 3].map((depth) => asObject(at(object, ...path.slice(0, depth))));
+  return { ...object, spec: { ...spec, template: { ...template, spec: { ...podSpec, containers: named } } } };
+}
+
+/** Knative reads and writes a Service as Go types do: empty values are dropped (no quantity is), null ones added. */
+function withoutEmpty(value: Json | undefined): Json | undefined {
+  if (Array.isArray(value)) return value.length > 0 ? value.map((item) => withoutEmpty(item) ?? null) : undefined;
+  const object = asObject(value);
+  if (!object) return value || undefined;
+  const filled = Object.entries(object).flatMap(([key, member]) => {
+    const kept = key === 'resources' ? member : withoutEmpty(member);
+    return kept === undefined ? [] : [[key, kept] as const];
+  });
+  return filled.length > 0 ? Object.fromEntries(filled) : undefined;
+}
 
 function sameContainers(
   next: Json | undefined,
@@ -55,16 +88,14 @@ function sameContainers(
 }
 
 function sameContainer(next: JsonObject, before: JsonObject, book: Book, oldBook: Book, knative: boolean): boolean {
-  const name = String(next.name ?? before.name ?? '');
+  const name = String(next.name ?? '');
   const [written, writtenBefore] = [asWritten(next, book.get(name)), asWritten(before, oldBook.get(name))];
   if (!FIELDS.every((field) => sameQuantity(written[field], writtenBefore[field]))) return false;
   if (!sameOtherResources(asObject(next.resources), asObject(before.resources))) return false;
-  const optional = knative ? DEFAULTED_BY_KNATIVE.container : [];
-  if (!equalObjects(next, before, { except: ['resources', ...PROBES], optional })) return false;
-  return PROBES.every((key) => {
-    if (knative && next[key] === undefined && optional.includes(key)) return true;
-    return knative ? includes(before[key], next[key]) : equal(next[key], before[key]);
-  });
+  const except = ['resources'];
+  if (!knative) return equalObjects(next, before, { except });
+  const [defaulted, completed] = [DEFAULTED_BY_KNATIVE.container, COMPLETED_BY_KNATIVE];
+  return equalObjects(next, before, { except, defaulted, completed });
 }
 
 /** Everything in `resources` but memory; an empty list and a missing one are the same. */
@@ -72,20 +103,26 @@ function sameOtherResources(next: JsonObject = {}, before: JsonObject = {}): boo
   const lists = ['requests', 'limits'];
   return (
     equalObjects(next, before, { except: lists }) &&
-    lists.every((list) =>
-      equalObjects(asObject(next[list]) ?? {}, asObject(before[list]) ?? {}, { except: ['memory'] }),
-    )
+    lists.every((list) => {
+      const [left, right] = [asObject(next[list]) ?? {}, asObject(before[list]) ?? {}];
+      const names = new Set([...Object.keys(left), ...Object.keys(right)]);
+      return [...names].every((name) => name === 'memory' || sameQuantity(left[name], right[name]));
+    })
   );
 }
 
-type Comparison = { except: string[]; optional?: string[] };
+type Comparison = { except: string[]; defaulted?: string[]; completed?: string[] };
 
-function equalObjects(next: JsonObject, before: JsonObject, { except, optional = [] }: Comparison): boolean {
+function equalObjects(
+  next: JsonObject,
+  before: JsonObject,
+  { except, defaulted = [], completed = [] }: Comparison,
+): boolean {
   const keys = new Set([...Object.keys(next), ...Object.keys(before)]);
   return [...keys].every((key) => {
     if (except.includes(key)) return true;
-    if (optional.includes(key) && (next[key] ?? undefined) === undefined) return true;
-    return equal(next[key], before[key]);
+    if (defaulted.includes(key) && (next[key] ?? undefined) === undefined) return true;
+    return completed.includes(key) ? includes(before[key], next[key]) : equal(next[key], before[key]);
   });
 }
 

@@ -7,6 +7,7 @@ import type { RecordResource } from '../domain/record.ts';
 import { checkRecord } from '../record/wishes.ts';
 import type { AdmissionRequest } from './request.ts';
 import type { AdmissionReview } from './review.ts';
+import { deliverable } from './warnings.ts';
 
 export function validate({ uid, object, oldObject, operation }: AdmissionRequest): AdmissionReview {
   const problems = operation === 'CREATE' || operation === 'UPDATE' ? check(object) : [];
@@ -19,13 +20,19 @@ export function validate({ uid, object, oldObject, operation }: AdmissionRequest
     .filter(({ severity }) => severity === 'warning')
     .map(({ field, message }) => `${field} ${message}`);
   const response: AdmissionReview['response'] = { uid, allowed: errors.length === 0 };
-  if (warnings.length > 0) response.warnings = warnings.slice(0, 10);
+  if (warnings.length > 0) response.warnings = deliverable(warnings);
   if (errors.length > 0) {
+    // As the API server words it for a CRD's own rules; kubectl shows the causes, one a line.
+    const causes = errors.map(({ field, message }) => ({
+      reason: 'FieldValueInvalid',
+      field,
+      message: `Invalid value: ${message}`,
+    }));
     response.status = {
       code: 422,
       reason: 'Invalid',
-      message: errors.map(({ field, message }) => `${field}: Invalid value: ${message}`).join('; '),
-      details: { causes: errors.map(({ field, message }) => ({ reason: 'FieldValueInvalid', field, message })) },
+      message: causes.map(({ field, message }) => `${field}: ${message}`).join('; '),
+      details: { causes },
     };
   }
   return { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response };

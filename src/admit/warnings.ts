@@ -3,7 +3,7 @@
  * that cannot be meant. The API server drops texts with control characters silently and cuts all of them to 256
  * characters when they pass 4096 together (`endpoints/filters/warning.go`), so these stay below both.
  */
-import { asObject, at, type Json } from '../domain/json.ts';
+import { at, type Json } from '../domain/json.ts';
 import { OUTCOMES } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
 import { kindOf, ownerOf, type Pair } from '../domain/workload.ts';
@@ -35,7 +35,7 @@ export function warningsOf(
       if (severity === 'error') lines.push(`record ${tuning?.name}: ${field} ${message}; ignored`);
     }
   }
-  return shorten(lines);
+  return deliverable(lines.map((line) => `oaas-tuner: ${line}`));
 }
 
 function containerLine({ container, reason, before, written, after }: ContainerDecision): string[] {
@@ -62,10 +62,11 @@ function pair({ request, limit }: Pair<Json>): string {
   return `${request ?? 'none'}/${limit ?? 'none'}`;
 }
 
-function shorten(lines: string[]): string[] {
+/** The lines as the server delivers all of them: cleaned, shortened, the rest counted. */
+export function deliverable(lines: string[]): string[] {
   const clean = lines.map((line) => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: a name or a value may carry them, a header may not
-    const text = `oaas-tuner: ${line}`.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+    const text = line.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
     return [...text].length > LONGEST ? `${[...text].slice(0, LONGEST - 3).join('')}...` : text;
   });
   if (clean.length <= MOST) return clean;
@@ -88,6 +89,10 @@ export function describeChanges({
 
 /** The workload under review as logs name it. */
 export function subjectOf({ object, namespace }: AdmissionRequest): { kind: string; namespace: string; name: string } {
-  const name = at(object, 'metadata', 'name') ?? at(object, 'metadata', 'generateName') ?? '';
-  return { kind: kindOf(object) ?? String(asObject(object)?.kind ?? 'other'), namespace, name: String(name) };
+  const text = (...path: string[]) => {
+    const value = at(object, ...path);
+    return typeof value === 'string' ? value : undefined;
+  };
+  const name = text('metadata', 'name') ?? text('metadata', 'generateName') ?? '';
+  return { kind: kindOf(object) ?? text('kind') ?? 'other', namespace, name };
 }

@@ -29,8 +29,8 @@ export type Container = {
 
 /** @returns the kind, or `undefined` for what is neither a Deployment nor a Knative Service */
 export function kindOf(object: unknown): WorkloadKind | undefined {
-  const group = String(at(object, 'apiVersion') ?? '').split('/')[0];
-  const kind = at(object, 'kind');
+  const [version, kind] = [at(object, 'apiVersion'), at(object, 'kind')];
+  const group = typeof version === 'string' ? version.split('/')[0] : undefined;
   if (group === 'apps' && kind === 'Deployment') return 'Deployment';
   if (group === 'serving.knative.dev' && kind === 'Service') return 'KnativeService';
   return undefined;

@@ -27,8 +27,8 @@ export type Finding = {
   observed?: Observed;
   recommended?: Decided;
   applied?: Decided;
-  /** which of the two are new decisions */
-  changes: ('recommended' | 'applied')[];
+  /** which of the two are new decisions, each with its own reason */
+  changes: { change: 'recommended' | 'applied'; rationale: string }[];
   /** why the data could not be trusted to lower anything */
   doubt?: string;
   rationale: string;
@@ -40,9 +40,11 @@ export function lookAtContainer(look: Look, rules: Rules, now: number): Finding 
   if (!usage || !observed) return withoutData(look);
 
   const why = doubt(usage, rules);
-  let proposal = keepGuaranteed(proposeMemory(observed, rules, usage.oomLimit), current);
-  if (why) proposal = raiseOnly(proposal, standing ?? current, why);
-  const urgent = usage.oomLimit !== undefined && usage.oomLimit >= (standing?.limit ?? 0);
+  const measured = proposeMemory(observed, rules, usage.oomLimit);
+  const proposal = keepGuaranteed(why ? raiseOnly(measured, standing ?? current, why) : measured, current);
+  // A kill at the limit that was decided last, or beyond it, is one that the decision did not know of yet.
+  const decidedLimit = Math.min(standing?.limit ?? 0, (look.enforced && applied?.limit) || Number.POSITIVE_INFINITY);
+  const urgent = usage.oomLimit !== undefined && usage.oomLimit >= decidedLimit;
   const revision = revise(proposal, observed, current, standing, rules, urgent, now);
 
   const finding: Finding = { observed, changes: [], rationale: '' };
@@ -50,12 +52,12 @@ export function lookAtContainer(look: Look, rules: Rules, now: number): Finding 
   if (why) finding.doubt = why;
   if (revision.recommended) {
     finding.recommended = revision.recommended;
-    if (revision.isNew) finding.changes.push('recommended');
+    if (revision.isNew) finding.changes.push({ change: 'recommended', rationale: revision.reasons.join('; ') });
     if (look.enforced && !isFixed(fixed)) {
       const bounds = { observed, fixed, range: look.range, raiseOnly: why !== undefined, urgent };
       const step = stepMemory(current, revision.recommended, applied, bounds, rules, now);
       finding.applied = step.applied;
-      if (step.isNew) finding.changes.push('applied');
+      if (step.isNew) finding.changes.push({ change: 'applied', rationale: step.reasons.join('; ') });
       reasons.push(...step.reasons);
     }
   }

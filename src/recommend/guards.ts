@@ -6,7 +6,7 @@ import { formatBytes, Mi } from '../domain/quantity.ts';
 import { formatSeconds } from '../domain/time.ts';
 import type { Usage } from '../domain/usage.ts';
 import { FIELDS, type Pair } from '../domain/workload.ts';
-import type { Observed, Proposal } from './memory.ts';
+import { type Observed, type Proposal, percent } from './memory.ts';
 
 export type GuardRules = {
   /** a change must exceed this fraction of the reference … */
@@ -87,7 +87,7 @@ export function revise(
   const { reasons } = proposal;
   const closeTo = (reference: Pair<number>) =>
     isSame(proposal, reference) || (!differs(proposal, reference, rules) && covers(reference, observed));
-  const within = `within ${rules.hysteresisRatio * 100}% and ${formatBytes(rules.hysteresisBytes)} of`;
+  const within = `within ${percent(rules.hysteresisRatio)} and ${formatBytes(rules.hysteresisBytes)} of`;
 
   if (!standing) {
     if (closeTo(current))
@@ -143,6 +143,7 @@ export function pair(values: Pair<number>): string {
   return FIELDS.map((field) => (values[field] === undefined ? '-' : readable(values[field]))).join('/');
 }
 
-function readable(bytes: number): string {
+/** `224Mi`, or with one decimal where that is enough for a reader: `216.3Mi`. */
+export function readable(bytes: number): string {
   return bytes % Mi === 0 || bytes < Mi ? formatBytes(bytes) : `${(bytes / Mi).toFixed(1)}Mi`;
 }

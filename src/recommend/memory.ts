@@ -62,8 +62,8 @@ export function proposeMemory(observed: Observed, rules: MemoryRules, oomLimit?:
   }
 
   const [requestRule, rawRequest] = largest([
-    [`p95-based with ${percent(rules.requestP95Factor)} headroom`, scale(observed.p95, rules.requestP95Factor)],
-    [`average-based with ${percent(rules.requestAvgFactor)} headroom`, scale(observed.avg, rules.requestAvgFactor)],
+    [`p95-based with ${percent(rules.requestP95Factor - 1)} headroom`, scale(observed.p95, rules.requestP95Factor)],
+    [`average-based with ${percent(rules.requestAvgFactor - 1)} headroom`, scale(observed.avg, rules.requestAvgFactor)],
     [`the minimum request`, rules.requestMin],
   ]);
   const roundedRequest = roundUp(rawRequest, rules.roundTo);
@@ -74,9 +74,11 @@ export function proposeMemory(observed: Observed, rules: MemoryRules, oomLimit?:
   const roundedLimit = roundUp(Math.max(maxLimit, scale(request, rules.limitRequestFactor)), rules.roundTo);
   const limit = Math.max(clamp(roundedLimit, rules.limitMin, rules.limitMax), request);
 
-  // The seed shows the limit before rounding as a multiple of the unrounded request: 216Mi, 324Mi.
-  const shownLimit = byMax ? maxLimit : scale(rawRequest, rules.limitRequestFactor);
-  const limitRule = byMax ? `; limit max-based with ${percent(rules.limitMaxFactor)} headroom: ` : ', ';
+  // The seed shows the limit before rounding as a multiple of the unrounded request: 216Mi, 324Mi. Where the request was
+  // clamped only the clamped one explains the limit.
+  const shownRequest = request === roundedRequest ? rawRequest : request;
+  const shownLimit = byMax ? maxLimit : scale(shownRequest, rules.limitRequestFactor);
+  const limitRule = byMax ? `; limit max-based with ${percent(rules.limitMaxFactor - 1)} headroom: ` : ', ';
   reasons.push(
     `${requestRule}: ${approximate(rawRequest)}${limitRule}${approximate(shownLimit)}`,
     `rounded to ${formatBytes(roundedRequest)} and ${formatBytes(roundedLimit)}`,
@@ -116,8 +118,9 @@ function clampReason(field: string, from: number, to: number): string {
   return `${field} ${verb} ${formatBytes(to)}`;
 }
 
-function percent(factor: number): string {
-  return `${Math.round((factor - 1) * 1000) / 10}%`;
+/** `0.2` is `20%`; rounded, because neither 1.2 - 1 nor 7 / 100 * 100 is what a person wrote. */
+export function percent(ratio: number): string {
+  return `${Math.round(ratio * 1000) / 10}%`;
 }
 
 /** Exact where a reader would write it, else MiB with one decimal. */

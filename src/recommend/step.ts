@@ -4,8 +4,8 @@
  */
 import { formatBytes } from '../domain/quantity.ts';
 import { FIELDS, type Field, type Pair } from '../domain/workload.ts';
-import { covers, type Decided, isSame, pair } from './guards.ts';
-import { type Observed, roundUp } from './memory.ts';
+import { covers, type Decided, isSame, pair, readable } from './guards.ts';
+import { type Observed, percent, roundUp } from './memory.ts';
 
 export type StepRules = {
   /** the largest change of one step, as a fraction of the current value */
@@ -62,29 +62,30 @@ function boundedStep(
   bounds: StepBounds,
   rules: StepRules,
 ): { request: number; limit: number; reasons: string[] } {
-  const reasons: string[] = [];
-  const guaranteed = target.request === target.limit;
-  const floors = {
-    request: roundUp(bounds.observed.p95, rules.roundTo),
-    limit: roundUp(bounds.observed.max, rules.roundTo),
-  };
+  const used = { request: bounds.observed.p95, limit: bounds.observed.max };
   const values = { ...target };
+  const bounded: string[] = [];
 
   for (const field of FIELDS) {
     const from = current[field];
     if (from !== undefined) {
       values[field] = towards(from, target[field], rules);
-      if (bounds.raiseOnly) values[field] = Math.max(values[field], from);
+      if (values[field] !== target[field])
+        bounded.push(`${field} at most ${percent(rules.stepRatio)} from ${readable(from)}`);
+      if (bounds.raiseOnly && values[field] < from) {
+        values[field] = from;
+        bounded.push(`${field} not lowered`);
+      }
     }
-    values[field] = Math.max(values[field], floors[field]);
+    const floor = roundUp(used[field], rules.roundTo);
+    if (values[field] < floor) {
+      values[field] = floor;
+      bounded.push(`${field} not below the ${readable(used[field])} in use`);
+    }
   }
   values.limit = Math.max(values.limit, values.request);
-  if (guaranteed) values.request = values.limit;
-  if (!isSame(values, target)) {
-    reasons.push(
-      `applied ${pair(values)}: at most ${rules.stepRatio * 100}% a step from ${pair(current)}, never below what is used`,
-    );
-  }
+  if (target.request === target.limit) values.request = values.limit;
+  const reasons = [`applied ${pair(values)} towards ${pair(target)}`, ...bounded];
   for (const [note, field, value] of constraints(values, bounds)) {
     values[field] = value;
     reasons.push(`${field} ${formatBytes(value)} for ${note}`);

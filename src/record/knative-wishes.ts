@@ -65,8 +65,8 @@ export function knativeProblems(overrides: Json | undefined): Problem[] {
 }
 
 function annotationProblem(key: string, value: Json): string | undefined {
-  if (!key.startsWith(AUTOSCALING)) return `keys must begin with ${AUTOSCALING}, was "${key}"`;
+  if (!key.startsWith(AUTOSCALING)) return `keys must begin with ${AUTOSCALING}, was ${shown(key)}`;
   if (typeof value !== 'string') return `${key} must be a string, was ${shown(value)}`;
   const rule = ALLOWED.find(([keys]) => keys.includes(key.slice(AUTOSCALING.length)));
-  return rule && !rule[1](value) ? `${key} must be ${rule[2]}, was "${value}"` : undefined;
+  return rule && !rule[1](value) ? `${key} must be ${rule[2]}, was ${shown(value)}` : undefined;
 }

@@ -94,24 +94,24 @@ function containerStatus(
 }
 
 function changes(
-  { workload, name, finding }: ContainerFinding,
+  { workload, name, current, finding }: ContainerFinding,
   previous: MemoryStatus | undefined,
   at: string,
 ): HistoryEntry[] {
   const before = findContainer(previous, workload, name);
-  return finding.changes.flatMap((change) => {
+  return finding.changes.flatMap(({ change, rationale }) => {
     const to = finding[change];
     if (!to) return [];
-    const from = before?.[change] ?? before?.current;
+    const from = quantities(readDecision(before?.[change]) ?? current);
     const entry: HistoryEntry = {
       at,
       workload,
       container: name,
       change,
       to: quantities(to),
-      rationale: finding.rationale,
+      rationale,
     };
-    if (from) entry.from = sides(from);
+    if (Object.keys(from).length > 0) entry.from = from;
     return [entry];
   });
 }
@@ -125,7 +125,7 @@ function column(
     const { override, applied, recommended, current } = container;
     const value = override?.[field] ?? applied?.[field] ?? recommended?.[field] ?? current[field];
     const workload = container.workload.slice(container.workload.indexOf('/') + 1);
-    return value === undefined
+    return typeof value !== 'string'
       ? []
       : [{ name: workloads > 1 ? `${workload}/${container.name}` : container.name, value }];
   });
@@ -139,7 +139,8 @@ function column(
 /** Whether a person who reads the record would learn something from the new status. */
 export function isNews(next: MemoryStatus, previous: MemoryStatus | undefined): boolean {
   if (!previous) return true;
-  if (Date.parse(next.observed_at ?? '') - Date.parse(previous.observed_at ?? '') >= REFRESH_MS) return true;
+  const age = moment(next.observed_at) - moment(previous.observed_at);
+  if (Number.isNaN(age) || age >= REFRESH_MS) return true;
   return JSON.stringify(headline(next)) !== JSON.stringify(headline(previous)) || observedMoved(next, previous);
 }
 
@@ -170,7 +171,9 @@ export function previousStatus(status: unknown): MemoryStatus | undefined {
   const objects = (list: unknown) => (Array.isArray(list) ? list.filter((entry) => asObject(entry)) : []);
   return {
     ...memory,
-    containers: objects(memory.containers),
+    containers: objects(memory.containers).filter(
+      ({ workload, name, current }) => typeof workload === 'string' && typeof name === 'string' && asObject(current),
+    ),
     history: objects(memory.history),
   } as unknown as MemoryStatus;
 }
@@ -186,13 +189,14 @@ export function findContainer(
 
 /** A decision read back from status: bytes and milliseconds; `undefined` when any part of it is unreadable. */
 export function readDecision(decision: Decision | undefined): Decided | undefined {
-  const [request, limit, when] = [
-    readBytes(decision?.request),
-    readBytes(decision?.limit),
-    Date.parse(decision?.at ?? ''),
-  ];
+  const [request, limit, when] = [readBytes(decision?.request), readBytes(decision?.limit), moment(decision?.at)];
   if (request === undefined || limit === undefined || Number.isNaN(when)) return undefined;
   return { request, limit, at: when };
+}
+
+/** Milliseconds since the epoch; `NaN` for what is no date, whatever it is. */
+function moment(text: unknown): number {
+  return typeof text === 'string' ? Date.parse(text) : Number.NaN;
 }
 
 function decision({ request, limit, at }: Decided): Decision {
@@ -203,8 +207,4 @@ function quantities(values: Pair<number>): Pair<string> {
   const pair: Pair<string> = {};
   for (const field of FIELDS) if (values[field] !== undefined) pair[field] = formatBytes(values[field]);
   return pair;
-}
-
-function sides({ request, limit }: Pair<string>): Pair<string> {
-  return { ...(request !== undefined && { request }), ...(limit !== undefined && { limit }) };
 }

@@ -43,7 +43,7 @@ function readWishes(record: RecordResource): Wishes {
     const value = at(tuning, key) ?? undefined;
     if (typeof value === 'boolean') wishes[key] = value;
     else if (value !== undefined) {
-      problems.push(refusal(`${MEMORY}.${key}`, `must be true or false, was ${JSON.stringify(value)}`));
+      problems.push(refusal(`${MEMORY}.${key}`, `must be true or false, was ${shown(value)}`));
     }
   }
   const overrides = at(tuning, 'overrides') ?? {};
@@ -63,7 +63,9 @@ function readWishes(record: RecordResource): Wishes {
 function readOverride(name: string, value: Json, problems: Problem[]): Pair<string> | undefined {
   const path = `${MEMORY}.overrides[${name}]`;
   if (!NAME.test(name)) {
-    problems.push(refusal(`${MEMORY}.overrides`, `keys must be a container name or workload/container, was "${name}"`));
+    problems.push(
+      refusal(`${MEMORY}.overrides`, `keys must be a container name or workload/container, was ${shown(name)}`),
+    );
     return undefined;
   }
   const entry = asObject(value);
@@ -95,19 +97,17 @@ function readOverride(name: string, value: Json, problems: Problem[]): Pair<stri
   return override;
 }
 
-/** Our own earlier decisions, from status; anything unreadable in there counts as absent. */
+/** Our own earlier decisions, from status; anything in there that cannot be meant counts as absent. */
 function readApplied(record: RecordResource): Record<string, Pair<string>> {
   const applied: Record<string, Pair<string>> = Object.create(null);
   const containers = at(record, 'status', 'nfr_recommendations', 'memory', 'containers');
   for (const container of Array.isArray(containers) ? containers : []) {
-    const values: Pair<string> = {};
-    for (const field of FIELDS) {
-      const value = at(container, 'applied', field);
-      if (typeof value === 'string' && (parseQuantity(value) ?? 0n) > 0n) values[field] = value;
-    }
-    if (values.request !== undefined && values.limit !== undefined) {
-      applied[`${at(container, 'workload')}/${at(container, 'name')}`] = values;
-    }
+    const [workload, name] = [at(container, 'workload'), at(container, 'name')];
+    const [request, limit] = [at(container, 'applied', 'request'), at(container, 'applied', 'limit')];
+    if (typeof workload !== 'string' || typeof name !== 'string') continue;
+    if (typeof request !== 'string' || typeof limit !== 'string') continue;
+    const [low, high] = [parseQuantity(request) ?? 0n, parseQuantity(limit) ?? 0n];
+    if (low > 0n && low <= high) applied[`${workload}/${name}`] = { request, limit };
   }
   return applied;
 }

@@ -45,7 +45,7 @@ export function createRecordStore(): RecordStore {
     const { namespace, name } = tuning;
     byName.set(key(namespace, name), tuning);
     const form = dns1035(name);
-    if (form !== name) byForm.set(key(namespace, form), tuning);
+    claimForm(tuning);
     for (const wanted of new Set([key(namespace, name), key(namespace, form)])) {
       for (const wake of waiting.get(wanted) ?? []) wake();
     }
@@ -53,8 +53,20 @@ export function createRecordStore(): RecordStore {
 
   function remove({ metadata: { namespace, name } }: RecordResource) {
     byName.delete(key(namespace, name));
+    const form = dns1035(name);
+    if (byForm.get(key(namespace, form))?.name !== name) return;
+    byForm.delete(key(namespace, form));
+    for (const other of byName.values()) {
+      if (other.namespace === namespace && dns1035(other.name) === form) claimForm(other);
+    }
+  }
+
+  /** Two records may share a form; the first by name has it, so that every replica answers alike. */
+  function claimForm(tuning: Tuning) {
+    const { namespace, name } = tuning;
     const form = key(namespace, dns1035(name));
-    if (byForm.get(form)?.name === name) byForm.delete(form);
+    const holder = byForm.get(form)?.name ?? name;
+    if (form !== key(namespace, name) && name <= holder) byForm.set(form, tuning);
   }
 
   function waitFor(namespace: string, owner: string, milliseconds: number): Promise<Tuning | undefined> {

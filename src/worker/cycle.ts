@@ -171,6 +171,6 @@ function bytesOf(values: Pair<string>): Pair<number> {
 function count(containers: ContainerFinding[], counts: CycleReport): void {
   counts.containers += containers.length;
   for (const { finding } of containers) {
-    for (const change of finding.changes) counts[change] += 1;
+    for (const { change } of finding.changes) counts[change] += 1;
   }
 }

@@ -1,8 +1,8 @@
 /** Workloads, records and reviews as the tests need them, and the API server's part of an admission. */
 import jsonpatch from 'fast-json-patch';
-import { type Answer, answer } from '../../src/admit/review.ts';
 import type { Context } from '../../src/admit/decide.ts';
 import type { AdmissionRequest } from '../../src/admit/request.ts';
+import { type Answer, answer } from '../../src/admit/review.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { Tuning } from '../../src/domain/record.ts';
 import { APPLIED_ANNOTATION, memoryOf, type Pair } from '../../src/domain/workload.ts';
@@ -111,7 +111,8 @@ export function admit(request: AdmissionRequest, more: Context): Admitted {
 
 /** `object` after a JSON Patch, applied strictly: a missing parent or an absent target throws. */
 export function patched(object: JsonObject, operations: Answer['operations']): JsonObject {
-  return jsonpatch.applyPatch(structuredClone(object), structuredClone(operations), true, true, false).newDocument;
+  const travelled = JSON.parse(JSON.stringify(object));
+  return jsonpatch.applyPatch(travelled, structuredClone(operations), true, true, false).newDocument;
 }
 
 /** Creates the workload as the API server would, and returns what it stores. */

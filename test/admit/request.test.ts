@@ -42,7 +42,8 @@ t.test('another apiVersion is refused by name', async (t) => {
 });
 
 t.test('another kind is refused by name', async (t) => {
-  for (const kind of ['Pod', '', undefined, {}]) t.match(readReview({ ...review, kind }), /expected an AdmissionReview/);
+  for (const kind of ['Pod', '', undefined, {}])
+    t.match(readReview({ ...review, kind }), /expected an AdmissionReview/);
 });
 
 t.test('a review without a uid cannot be answered', async (t) => {
@@ -58,7 +59,15 @@ t.test('a body that is no review at all says so', async (t) => {
 });
 
 t.test('fields of another type than the API defines count as absent', async (t) => {
-  const request = { uid: 'u', operation: 7, namespace: {}, userInfo: 'ann', subResource: null, object: [], oldObject: 'x' };
+  const request = {
+    uid: 'u',
+    operation: 7,
+    namespace: {},
+    userInfo: 'ann',
+    subResource: null,
+    object: [],
+    oldObject: 'x',
+  };
   t.strictSame(readReview({ ...review, request }), {
     uid: 'u',
     operation: '',

@@ -52,10 +52,7 @@ t.test('a manifest nested ten thousand deep is admitted unchanged', async (t) =>
   const deep = (): Json => JSON.parse('['.repeat(10_000) + ']'.repeat(10_000));
   const object = service([container('function', '256Mi', '512Mi', { env: deep() })]);
   const old = service([container('function', '256Mi', '512Mi', { env: deep() })]);
-  const { review, reason } = answer(
-    { ...create(object), operation: 'UPDATE', oldObject: old },
-    context(applied()),
-  );
+  const { review, reason } = answer({ ...create(object), operation: 'UPDATE', oldObject: old }, context(applied()));
   t.equal(reason, 'internal-error');
   t.equal(review.response.allowed, true);
   t.equal(review.response.patch, undefined);

@@ -68,7 +68,11 @@ t.test('kube-system and the tuner itself are off limits', async (t) => {
 });
 
 t.test('what another controller controls is left alone', async (t) => {
-  isSkipped(t, create(owned({ apiVersion: 'serving.knative.dev/v1', kind: 'Revision', controller: true })), 'controlled');
+  isSkipped(
+    t,
+    create(owned({ apiVersion: 'serving.knative.dev/v1', kind: 'Revision', controller: true })),
+    'controlled',
+  );
   isSkipped(t, create(owned({ apiVersion: 'argoproj.io/v1alpha1', kind: 'Rollout', controller: true })), 'controlled');
 });
 

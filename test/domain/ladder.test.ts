@@ -19,14 +19,17 @@ const tuning = (says: Partial<Tuning> = {}): Tuning => ({
 const ofFunction = (record: Tuning, gates: Gates) => ladder(record, gates, 'Deployment/orders', 'function');
 const applied = { request: { value: '224Mi', rung: 'applied' }, limit: { value: '368Mi', rung: 'applied' } };
 
-t.test('applied values reach a workload when the gate is open, the record enforces, and tuning is enabled', async (t) => {
-  t.same(ofFunction(tuning(), OPEN), applied);
-  t.same(ofFunction(tuning(), CLOSED), {}, 'the gate is closed');
-  t.same(ofFunction(tuning({ enforce: false }), OPEN), {}, 'the record does not enforce');
-  t.same(ofFunction(tuning({ enabled: false }), OPEN), {}, 'the record is switched off');
-  t.same(ofFunction(tuning(), DEV), {}, 'the record does not say, and the profile is dev');
-  t.same(ofFunction(tuning({ enabled: true }), DEV), applied, 'the record says what the profile does not');
-});
+t.test(
+  'applied values reach a workload when the gate is open, the record enforces, and tuning is enabled',
+  async (t) => {
+    t.same(ofFunction(tuning(), OPEN), applied);
+    t.same(ofFunction(tuning(), CLOSED), {}, 'the gate is closed');
+    t.same(ofFunction(tuning({ enforce: false }), OPEN), {}, 'the record does not enforce');
+    t.same(ofFunction(tuning({ enabled: false }), OPEN), {}, 'the record is switched off');
+    t.same(ofFunction(tuning(), DEV), {}, 'the record does not say, and the profile is dev');
+    t.same(ofFunction(tuning({ enabled: true }), DEV), applied, 'the record says what the profile does not');
+  },
+);
 
 t.test('an override wins over applied values, field by field', async (t) => {
   t.same(ofFunction(tuning({ overrides: { function: { limit: '1Gi' } } }), OPEN), {

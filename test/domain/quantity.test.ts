@@ -33,7 +33,24 @@ t.test('E is exa when nothing follows it, and an exponent when a number does', a
 });
 
 t.test('what the API server refuses is no quantity', async (t) => {
-  for (const text of ['', '64mi', '64MB', '64K', '1.5.2', '12 Gi', ' 12Gi', '12Gi\n', '1e', '1e+', '0x10', '1_000', '--1', 'NaN', 'Infinity', '١']) {
+  for (const text of [
+    '',
+    '64mi',
+    '64MB',
+    '64K',
+    '1.5.2',
+    '12 Gi',
+    ' 12Gi',
+    '12Gi\n',
+    '1e',
+    '1e+',
+    '0x10',
+    '1_000',
+    '--1',
+    'NaN',
+    'Infinity',
+    '١',
+  ]) {
     t.equal(parseQuantity(text), undefined, JSON.stringify(text));
   }
   for (const value of [undefined, null, true, {}, [], ['1Gi'], Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -79,9 +96,7 @@ t.test('an exponent of any size is read without much work', async (t) => {
 // `AsDec()`, in billionths of the unit: numbers of each shape with each suffix, likely slips of people, and texts made at
 // random (seed 1) from the characters that occur in quantities.
 t.test('every text of the table is read as the API server reads it', async (t) => {
-  const table: Record<string, string> = JSON.parse(
-    readFileSync(new URL('./quantities.json', import.meta.url), 'utf8'),
-  );
+  const table: Record<string, string> = JSON.parse(readFileSync(new URL('./quantities.json', import.meta.url), 'utf8'));
   // A unit without a number is nothing (`Ki` is 0) to the API server too, but for large units its slow path refuses it.
   const refusedForItsSlowPath = ['Ei', 'Pi', '.Ei'];
   let wrong = 0;

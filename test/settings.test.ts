@@ -1,0 +1,113 @@
+import t from 'tap';
+import { Gi, Mi } from '../src/domain/quantity.ts';
+import { readSettings, type Settings, settingsTable } from '../src/settings.ts';
+
+const settingsOf = (env: Record<string, string | undefined>): Partial<Settings> => {
+  const read = readSettings(env);
+  return 'settings' in read ? read.settings : {};
+};
+const problemsOf = (env: Record<string, string>): string[] => {
+  const read = readSettings(env);
+  return 'problems' in read ? read.problems : [];
+};
+
+t.test('without a variable every setting has the default of the requirement', async (t) => {
+  t.match(settingsOf({}), {
+    prometheusUrl: '',
+    profile: 'dev',
+    enforcement: false,
+    intervalSeconds: 60,
+    shortWindowSeconds: 600,
+    longWindowSeconds: 21_600,
+    cooldownSeconds: 1800,
+    hysteresisPercent: 20,
+    hysteresisBytes: 64 * Mi,
+    stepPercent: 30,
+    requestP95Factor: 1.2,
+    requestAvgFactor: 1.5,
+    requestMin: 64 * Mi,
+    requestMax: 4 * Gi,
+    limitMaxFactor: 1.1,
+    limitRequestFactor: 1.5,
+    limitMin: 128 * Mi,
+    limitMax: 8 * Gi,
+    roundTo: 16 * Mi,
+    oomFactor: 1.2,
+    oomBytes: 100 * Mi,
+    port: 8443,
+    metricsPort: 9090,
+    tlsDir: 'certs',
+    recordKind: 'DeploymentRecord',
+    recordPlural: 'deploymentrecords',
+  });
+});
+
+t.test('an empty variable counts as not set, and spaces around a value do not count', async (t) => {
+  t.equal(settingsOf({ OPRC_CRM_COOLDOWN_SECS: '' }).cooldownSeconds, 1800);
+  t.equal(settingsOf({ OPRC_CRM_COOLDOWN_SECS: '  ' }).cooldownSeconds, 1800);
+  t.equal(settingsOf({ OPRC_CRM_COOLDOWN_SECS: undefined }).cooldownSeconds, 1800);
+  t.equal(settingsOf({ OPRC_CRM_COOLDOWN_SECS: ' 60 ' }).cooldownSeconds, 60);
+});
+
+t.test('a wrong value stops the start with the variable, the value and what is allowed', async (t) => {
+  t.same(problemsOf({ OPRC_CRM_COOLDOWN_SECS: 'soon' }), [
+    'OPRC_CRM_COOLDOWN_SECS: "soon" is not a whole number from 0 to 604800 (seconds)',
+  ]);
+  t.same(problemsOf({ OPRC_CRM_PROFILE: 'prod' }), ['OPRC_CRM_PROFILE: "prod" is not one of `dev`, `edge`, `full`']);
+  t.same(problemsOf({ OPRC_CRM_ROUND_TO: '16mi' }), ['OPRC_CRM_ROUND_TO: "16mi" is not a quantity from 1Mi to 1Ti']);
+  t.same(problemsOf({ OPRC_CRM_PROM_URL: 'prometheus:9090' }), [
+    'OPRC_CRM_PROM_URL: "prometheus:9090" is not an http:// or https:// URL',
+  ]);
+  t.same(problemsOf({ OPRC_CRM_FEATURES_NFR_ENFORCEMENT: 'yes' }), [
+    'OPRC_CRM_FEATURES_NFR_ENFORCEMENT: "yes" is not `true` or `false`',
+  ]);
+  t.same(problemsOf({ OPRC_CRM_OOM_FACTOR: '0.9' }), ['OPRC_CRM_OOM_FACTOR: "0.9" is not a number from 1 to 10']);
+  t.same(problemsOf({ OAAS_TUNER_RECORD_KIND: 'class runtime' }), [
+    'OAAS_TUNER_RECORD_KIND: "class runtime" is not a name such as `DeploymentRecord`',
+  ]);
+});
+
+t.test('every wrong value is told at once', async (t) => {
+  t.equal(problemsOf({ OPRC_CRM_PROFILE: 'prod', OPRC_CRM_STEP_PERCENT: '0', OAAS_TUNER_PORT: '-1' }).length, 3);
+});
+
+t.test('each bound is allowed, and one beyond it is not', async (t) => {
+  const bounds: [variable: string, allowed: string[], refused: string[]][] = [
+    ['OPRC_CRM_STEP_PERCENT', ['1', '100'], ['0', '101', '1.5', '1e1', '0x10', '+5']],
+    ['OPRC_CRM_HYSTERESIS_PERCENT', ['0', '100'], ['101', '-1']],
+    ['OPRC_CRM_REQUEST_P95_FACTOR', ['1', '10', '1.25'], ['0.99', '10.1', '.5', '1.', 'NaN', 'Infinity']],
+    ['OPRC_CRM_ROUND_TO', ['1Mi', '1Ti', '1e9'], ['1048575', '1025Gi', '0', '-1Gi']],
+    ['OAAS_TUNER_PORT', ['0', '65535'], ['65536']],
+    ['OPRC_CRM_FEATURES_NFR_ENFORCEMENT', ['true', 'False', 'TRUE'], ['1', 'on', 'constructor', '__proto__']],
+    ['OPRC_CRM_PROM_URL', ['http://p:9090', 'https://p/prom'], ['ftp://p', 'http://', 'p']],
+  ];
+  for (const [variable, allowed, refused] of bounds) {
+    for (const value of allowed) t.same(problemsOf({ [variable]: value }), [], `${variable}=${value}`);
+    for (const value of refused) t.equal(problemsOf({ [variable]: value }).length, 1, `${variable}=${value}`);
+  }
+});
+
+t.test("Prometheus' URL may end in a slash", async (t) => {
+  t.equal(settingsOf({ OPRC_CRM_PROM_URL: 'http://p:9090/prom//' }).prometheusUrl, 'http://p:9090/prom');
+});
+
+t.test('pairs have to be in order, and equal ones are', async (t) => {
+  t.same(problemsOf({ OPRC_CRM_REQUEST_MIN: '5Gi' }), [
+    'OPRC_CRM_REQUEST_MIN (5Gi) must not exceed OPRC_CRM_REQUEST_MAX (4Gi)',
+  ]);
+  t.same(problemsOf({ OPRC_CRM_REQUEST_MIN: '4Gi' }), []);
+  t.same(problemsOf({ OPRC_CRM_SHORT_WINDOW_SECS: '601', OPRC_CRM_LONG_WINDOW_SECS: '600' }), [
+    'OPRC_CRM_SHORT_WINDOW_SECS (601) must not exceed OPRC_CRM_LONG_WINDOW_SECS (600)',
+  ]);
+  t.same(problemsOf({ OPRC_CRM_LIMIT_MAX: '2Gi' }), [
+    'OPRC_CRM_REQUEST_MAX (4Gi) must not exceed OPRC_CRM_LIMIT_MAX (2Gi)',
+  ]);
+});
+
+t.test('the table has one row for each setting, with its default', async (t) => {
+  const rows = settingsTable().split('\n');
+  t.equal(rows.length, Object.keys(settingsOf({})).length + 2);
+  t.ok(rows.some((row) => row.startsWith('| `OPRC_CRM_ROUND_TO` | `16Mi` | a quantity from 1Mi to 1Ti |')));
+  t.ok(rows.some((row) => row.startsWith('| `OPRC_CRM_PROM_URL` | (none) |')));
+  for (const row of rows) t.equal(row.replaceAll('\\|', '').split('|').length, 6, row);
+});
