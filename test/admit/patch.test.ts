@@ -12,6 +12,7 @@ import {
   deployment,
   edited,
   patched,
+  remembered,
   service,
   tuning,
   update,
@@ -125,6 +126,8 @@ t.test('the annotation keeps the spelling of its first writing when the server r
   const annotated = edited(live, (o) => (o.metadata.labels.team = 'a'));
   t.strictSame(admit(update(annotated, live), context(record)).operations, []);
   t.strictSame(admit(create(live), context(record)).operations, []);
+  const replaced = admit(update(manifest, live), context(record)).object;
+  t.strictSame(remembered(replaced), remembered(live), 'also where kubectl replace dropped the annotation');
 });
 
 t.test('container names that need escaping are written into the annotation as they are', async (t) => {

@@ -48,7 +48,7 @@ t.test('a wish that cannot be meant is refused with the field, the value and wha
           {
             reason: 'FieldValueInvalid',
             field: `${PATH}[function].request`,
-            message: 'must be a positive quantity such as 256Mi or 1Gi, was "64mi"',
+            message: 'Invalid value: must be a positive quantity such as 256Mi or 1Gi, was "64mi"',
           },
         ],
       },

@@ -1,92 +1,76 @@
 /**
- * A curve in braille characters, 2 × 4 dots each: the average of all pods as a filled area, what the hottest pod
- * reaches above it as a sparse one, and horizontal lines at values worth comparing them with.
+ * A curve in block characters, eight steps to a character: what the hottest pod reached in each slice of time, and
+ * horizontal lines at values worth comparing it with. Blocks, because not every terminal's font has braille.
  */
 import type { Series } from '../../src/collect/recorded.ts';
-import type { Brush } from './paint.ts';
-
-/** One slice of time, in the unit of the marks. */
-export type Slice = { average: number; peak: number };
+import { type Brush, plain } from './paint.ts';
 
 /** A line across the curve, named at its right end. */
 export type Mark = { value: number; label: string; stroke: 'solid' | 'dashed'; brush: Brush };
 
-export type CurveSize = { columns: number; rows: number };
+const STEPS = 8;
+const BLOCKS = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/** A line at the given step of a cell, 1 at its bottom. */
+const STROKES = ['', '▁', '▁', '─', '─', '─', '─', '▔', '▔'];
 
-const DOTS_ACROSS = 2;
-const DOTS_DOWN = 4;
-const EMPTY = 0x2800;
-/** Bit of a dot by its distance from the cell's bottom, in the left and in the right half of a cell. */
-const BITS = [
-  [0x40, 0x80],
-  [0x04, 0x20],
-  [0x02, 0x10],
-  [0x01, 0x08],
-] as const;
-
-/** Cuts the samples of all pods into as many slices as the curve has dots across. */
-export function sliceSamples(pods: Series[], from: number, to: number, { columns }: CurveSize): Slice[] {
-  const count = columns * DOTS_ACROSS;
-  const bins: number[][] = Array.from({ length: count }, () => []);
+/** Cuts the samples of all pods into slices of time. @returns the largest sample of each slice */
+export function slicePeaks(pods: Series[], from: number, to: number, count: number): number[] {
+  const peaks = new Array<number>(count).fill(0);
   for (const { seconds, bytes } of pods.flat()) {
     const index = Math.ceil(((seconds - from) / (to - from)) * count) - 1;
-    bins[index]?.push(bytes);
+    const peak = peaks[index];
+    if (peak !== undefined) peaks[index] = Math.max(peak, bytes);
   }
-  return bins.map((bytes) => ({
-    average: bytes.reduce((sum, amount) => sum + amount, 0) / Math.max(1, bytes.length),
-    peak: Math.max(0, ...bytes),
-  }));
+  return peaks;
 }
 
 /** @returns one line per row, top first; its top is the largest mark or peak */
-export function drawCurve(slices: Slice[], marks: Mark[], area: Brush, { columns, rows }: CurveSize): string[] {
-  const top = Math.max(...marks.map(({ value }) => value), ...slices.map(({ peak }) => peak));
-  const height = (value: number) => Math.round((value / top) * rows * DOTS_DOWN);
-  const heights = slices.map(({ average, peak }) => ({ average: height(average), peak: height(peak) }));
-  return Array.from({ length: rows }, (_, fromTop) => {
-    const row = rows - 1 - fromTop;
-    const here = marks.filter(({ value }) => Math.floor((height(value) - 1) / DOTS_DOWN) === row);
-    const [line] = here;
-    const pieces: { text: string; brush: Brush }[] = [];
-    for (let column = 0; column < columns; column += 1) {
-      const usage = cell(heights.slice(column * DOTS_ACROSS, (column + 1) * DOTS_ACROSS), row);
-      const drawn = line && (line.stroke === 'solid' || column % 2 === 0) ? lineCell(height(line.value), row) : EMPTY;
-      const brush = usage === EMPTY && line ? line.brush : area;
-      const text = String.fromCodePoint(usage === EMPTY ? drawn : usage).replace('⠀', ' ');
-      const last = pieces.at(-1);
-      if (last?.brush === brush) last.text += text;
-      else pieces.push({ text, brush });
-    }
-    const labels = here.map(({ label, brush }) => brush(label)).join(', ');
-    return `${pieces.map(({ text, brush }) => brush(text)).join('')} ${labels}`;
-  });
-}
-
-function cell(slices: { average: number; peak: number }[], row: number): number {
-  let bits = EMPTY;
-  slices.forEach(({ average, peak }, half) => {
-    BITS.forEach((pair, dot) => {
-      const level = row * DOTS_DOWN + dot + 1;
-      const sparse = (level + half) % 2 === 0;
-      if (level <= average || (level <= peak && (sparse || level === peak))) bits |= pair[half as 0 | 1];
+export function drawCurve(peaks: number[], marks: Mark[], area: Brush, rows: number): string[] {
+  const top = Math.max(...marks.map(({ value }) => value), ...peaks);
+  const stepsOf = (value: number) => Math.round((value / top) * rows * STEPS);
+  const heights = peaks.map(stepsOf);
+  const lines: string[] = [];
+  for (let row = rows - 1; row >= 0; row -= 1) {
+    const here = marks.filter(({ value }) => Math.ceil(stepsOf(value) / STEPS) - 1 === row);
+    const [mark] = here;
+    const stroke = mark ? (STROKES[stepsOf(mark.value) - row * STEPS] ?? '') : ' ';
+    const cells = heights.map((height, column): Cell => {
+      const filled = Math.min(Math.max(height - row * STEPS, 0), STEPS);
+      if (filled > 0) return { text: BLOCKS[filled] ?? '', brush: area };
+      if (!mark || (mark.stroke === 'dashed' && column % 2 === 1)) return { text: ' ', brush: plain };
+      return { text: stroke, brush: mark.brush };
     });
-  });
-  return bits;
-}
-
-function lineCell(level: number, row: number): number {
-  const [left, right] = BITS[(level - 1 - row * DOTS_DOWN) as 0 | 1 | 2 | 3];
-  return EMPTY | left | right;
+    const labels = here.map(({ label, brush }) => brush(label)).join(', ');
+    lines.push(`${paintRuns(cells)} ${labels}`.trimEnd());
+  }
+  return lines;
 }
 
 /** Clock times under the curve: `08:00 … 14:00`, each under its moment. @param from Unix time of the left edge */
 export function drawTimeAxis(from: number, to: number, columns: number): string {
   const hours = (to - from) / 3600;
-  const axis = Array.from({ length: columns }, () => '─');
-  for (let hour = 0; hour <= hours; hour += 1) {
+  const axis = new Array<string>(columns).fill('─');
+  let free = columns;
+  for (let hour = hours; hour >= 0; hour -= 1) {
     const clock = new Date((from + hour * 3600) * 1000).toISOString().slice(11, 16);
-    const start = Math.min(Math.round((hour / hours) * (columns - 1)), columns - clock.length);
+    const start = Math.min(Math.round((hour / hours) * columns), columns - clock.length);
+    // The last one was moved to fit; the one before it may have to give way.
+    if (start + clock.length > free) continue;
     axis.splice(start, clock.length, ...clock);
+    free = start - 1;
   }
   return axis.join('');
+}
+
+type Cell = { text: string; brush: Brush };
+
+/** One colour change per run of cells instead of one per cell. */
+function paintRuns(cells: Cell[]): string {
+  const runs: Cell[] = [];
+  for (const { text, brush } of cells) {
+    const last = runs.at(-1);
+    if (last && (last.brush === brush || text === ' ')) last.text += text;
+    else runs.push({ text, brush });
+  }
+  return runs.map(({ text, brush }) => brush(text)).join('');
 }

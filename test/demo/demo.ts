@@ -34,9 +34,12 @@ const here = import.meta.dirname;
 const recordsFolder = process.argv[2] ?? join(here, 'records');
 
 const coloured = process.stdout.isTTY === true && !process.env.NO_COLOR;
-const screen = createScreen(process.stdout.columns, coloured, (line) => console.log(line));
+const columns = process.stdout.columns ?? (Number(process.env.COLUMNS) || undefined);
+const screen = createScreen(columns, coloured, (line) => console.log(line));
 const tlsDir = mkdtempSync(join(tmpdir(), 'oaas-tuner-demo-'));
 process.on('exit', () => rmSync(tlsDir, { recursive: true, force: true }));
+// Someone who reads only the beginning (`| head`) closes the pipe.
+process.stdout.on('error', () => process.exit(1));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
 try {
@@ -61,7 +64,7 @@ async function tell() {
     await undisturbed(stage, screen, { file, now: NOW + LATER_MINUTES * 60_000, minutes: LATER_MINUTES });
     await mistaken(stage, screen);
     const seconds = (performance.now() / 1000).toFixed(1);
-    screen.heading(`All of it was checked in ${seconds} s`, `${client.count()} reviews over TLS to ${server}`);
+    screen.heading(`All of it was checked in ${seconds} s`, `${client.count()} reviews to ${server}`);
     const next = 'Next: npm run demo:cluster (a real control plane), npm test, README.md; or edit test/demo/records';
     screen.lines(wrap(next, screen.width - MARGIN.length, '  '));
   } finally {

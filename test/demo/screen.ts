@@ -25,8 +25,9 @@ export function createScreen(columns: number | undefined, coloured: boolean, wri
     width,
     paint,
     heading(title, note) {
-      const line = '─'.repeat(Math.max(3, width - title.length - note.length - 5));
-      write(`${paint.dim('──')} ${paint.bold(title)} ${paint.dim(line)}${note && ` ${paint.dim(note)}`}`);
+      const right = note && ` ${note}`;
+      const line = '─'.repeat(Math.max(3, width - title.length - right.length - 4));
+      write(`${paint.dim('──')} ${paint.bold(title)} ${paint.dim(line + right)}`);
     },
     answered: (milliseconds) => `answered in ${milliseconds.toFixed(1)} ms`,
     lines(lines) {

@@ -14,7 +14,8 @@ export function drawTable(columns: Column[], rows: Cell[][], titles: Brush = pla
     columns
       .map(({ align }, index) => {
         const [text, width] = [textOf(row[index]), widths[index] ?? 0];
-        return brushOf(row[index])(align === 'right' ? text.padStart(width) : text.padEnd(width));
+        const isLast = index === columns.length - 1;
+        return brushOf(row[index])(align === 'right' ? text.padStart(width) : isLast ? text : text.padEnd(width));
       })
       .join(GAP)
       .trimEnd();

@@ -43,6 +43,7 @@ t.test('the limit is the larger of max + 10 % and request + 50 %', async (t) => 
     because(110, 180, 306),
     'p95-based with 20% headroom: 216Mi; limit max-based with 10% headroom: 336.6Mi; rounded to 224Mi and 352Mi',
   );
+  t.match(because(110, 180, 336 / 1.1), /^p95-based with 20% headroom: 216Mi, 324Mi;/, 'equal: the request names it');
 });
 
 t.test('values are rounded up to 16Mi: an exact multiple stays, one byte above it is the next', async (t) => {

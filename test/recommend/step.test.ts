@@ -51,6 +51,14 @@ t.test('small values rise by at least 16Mi a step, so that they arrive', async (
   t.same(step(values(48, 96), values(64, 128)).found, [64, 112], '30 % of 96Mi are more than 16Mi, and end at 112Mi');
 });
 
+t.test('a fall never ends above where it starts', async (t) => {
+  t.same(
+    step(values(15, 31), values(14, 20), { observed: measured(0, 0, 0) }).found,
+    [15, 31],
+    'rounded towards 16Mi and 32Mi, which would be rises',
+  );
+});
+
 t.test('a rise within one rounding unit arrives as well', async (t) => {
   t.same(step(values(60, 120), values(64, 128)).found, [64, 128]);
 });
@@ -127,6 +135,7 @@ t.test("a step stays inside the namespace's LimitRange", async (t) => {
 t.test("the LimitRange's ratio of limit to request raises the request", async (t) => {
   const within = (maxLimitRequestRatio: number) => step({}, values(224, 336), { range: { maxLimitRequestRatio } });
   t.same(within(1.5).found, [224, 336], 'the ratio itself is inside');
+  t.notMatch(within(1.5).because, /ratio/);
   t.same(within(1.3125).found, [256, 336]);
   t.match(within(1.3125).because, /; request 256Mi for the LimitRange's ratio of 1\.3125$/);
   t.same(within(1).found, [336, 336]);

@@ -118,6 +118,12 @@ t.test('applied values are read back from status, by workload and container', as
   );
 });
 
+t.test('applied values of a Guaranteed container, request = limit, are read back too', async (t) => {
+  const applied = { request: '512Mi', limit: '0.5Gi' };
+  const record = recordOf({}, { containers: [{ workload: 'Deployment/orders', name: 'function', applied }] });
+  t.same({ ...readTuning(record).applied }, { 'Deployment/orders/function': applied });
+});
+
 t.test('what is unreadable in status was never applied', async (t) => {
   const pairs: Json[] = [
     null,

@@ -1,18 +1,26 @@
 /** Act 1: six hours of samples → a recommendation for each container, and why. */
 import { formatBytes, Mi, readBytes } from '../../../src/domain/quantity.ts';
 import type { ContainerStatus, MemoryStatus } from '../../../src/domain/record.ts';
-import { drawCurve, drawTimeAxis, type Mark, sliceSamples } from '../curve.ts';
+import { drawCurve, drawTimeAxis, type Mark, slicePeaks } from '../curve.ts';
 import { expect } from '../expect.ts';
 import { pair } from '../manifest.ts';
 import { MARGIN, type Screen, wrap } from '../screen.ts';
 import type { Stage } from '../stage.ts';
-import { type Cell, drawTable } from '../table.ts';
+import { type Cell, type Column, drawTable } from '../table.ts';
 
 const RECORDS = ['orders', 'payments', 'search'];
 const CURVE_OF = 'Deployment/orders/function';
 const ROWS = 8;
 /** Room for the names of the lines, right of the curve. */
 const LABELS = 29;
+
+const COLUMNS: Column[] = [
+  { title: 'container' },
+  ...['avg', 'p95', 'max', 'manifest', 'recommended', 'could save'].map((title) => ({
+    title,
+    align: 'right' as const,
+  })),
+];
 
 /** @param now milliseconds since the epoch */
 export async function measured({ cluster, work, recordings, settings }: Stage, screen: Screen, now: number) {
@@ -26,21 +34,14 @@ export async function measured({ cluster, work, recordings, settings }: Stage, s
   const pods = recordings.get(CURVE_OF) ?? [];
   const to = now / 1000;
   const from = to - settings.longWindowSeconds;
-  const size = { columns: width - LABELS - MARGIN.length, rows: ROWS };
-  const samples = `${pods.length} pods, ${drawn.observed?.window}, one sample per ${settings.scrapeIntervalSeconds} s`;
-  screen.heading(`1  What ${short(drawn)} uses, and what would fit`, samples);
-  screen.lines(drawCurve(sliceSamples(pods, from, to, size), marksOf(drawn, screen), paint.cyan, size));
-  screen.lines([
-    `${paint.dim(drawTimeAxis(from, to, size.columns))} ${paint.cyan('full: average, sparse: hottest')}`.trimEnd(),
-  ]);
+  const columns = width - LABELS - MARGIN.length;
+  const samples = `${pods.length} pods, ${drawn.observed?.window}, every ${settings.scrapeIntervalSeconds} s`;
+  screen.heading(`1  What ${short(drawn)} uses, and what it needs`, samples);
+  screen.lines(drawCurve(slicePeaks(pods, from, to, columns), marksOf(drawn, screen), paint.cyan, ROWS));
+  screen.lines([`${paint.dim(drawTimeAxis(from, to, columns))} ${paint.cyan('the hottest pod, UTC')}`.trimEnd()]);
 
-  const titles = ['container', 'avg', 'p95', 'max', 'manifest', 'recommended', 'could save'];
-  const columns = titles.map((title, index) => ({
-    title,
-    align: index === 0 ? ('left' as const) : ('right' as const),
-  }));
   const [head = '', ...rows] = drawTable(
-    columns,
+    COLUMNS,
     containers.map(({ container }) => rowOf(container, recordings.get(keyOf(container))?.length ?? 0, screen)),
     paint.dim,
   );

@@ -25,11 +25,8 @@ export async function overridden({ cluster, client }: Stage, screen: Screen) {
     ...(applied && { request: applied.request, limit: applied.limit }),
     ...override,
   });
-  screen.heading(
-    `3  A person's override wins, to the letter  (Knative Service ${NAME})`,
-    screen.answered(reply.milliseconds),
-  );
-  const titles = [TUNED, 'manifest', 'applied so far', "person's override", 'in the answer'];
+  screen.heading(`3  An override wins, to the letter  (${live.kind} ${NAME})`, screen.answered(reply.milliseconds));
+  const titles = [`${NAME}/${TUNED}`, 'manifest', 'applied so far', "person's override", 'in the answer'];
   const rows = FIELDS.map((field) => [
     { text: field, brush: paint.bold },
     written[field] ?? '-',

@@ -27,7 +27,7 @@ export async function undisturbed(
   const { applied } = cluster.status(NAME).containers.find(({ name }) => name === TUNED) ?? {};
   expect('new applied values, other than those that run', pair(applied) !== pair(running), applied);
 
-  const labelled = withMetadata(live, { labels: { ...asObject(at(live, 'metadata', 'labels')), team: 'checkout' } });
+  const labelled = withMetadata(live, { labels: { ...asObject(at(live, 'metadata', 'labels')), tier: 'web' } });
   const label = await client.update('/mutate', labelled, live);
   expectSame('patch for an update that changes a label', label.operations, []);
   expectSame('warnings for an update that changes a label', label.warnings, []);
@@ -40,10 +40,12 @@ export async function undisturbed(
     at(live, 'spec', 'template'),
   );
 
+  expect('one warning that says so', applyAgain.warnings.length === 1, applyAgain.warnings);
+
   const release = await client.update('/mutate', nextRelease(live), live);
   expectSame('memory in the next release', pair(memoryIn(release.object, TUNED)), pair(applied));
 
-  screen.heading(`4  ${minutes} minutes later the record says ${pair(applied)}, yet nothing restarts by surprise`, '');
+  screen.heading(`4  ${minutes} minutes later, ${pair(applied)} is due: no restart by surprise`, '');
   const row = (what: string, { object, operations }: Reply) => {
     const memory = pair(memoryIn(object, TUNED));
     const stays = memory === pair(running);
@@ -55,9 +57,9 @@ export async function undisturbed(
     );
   };
   const rows = [
-    row(`kubectl label deployment ${NAME} team=checkout`, label),
-    row(`kubectl apply -f ${NAME}.yaml  (the same file)`, applyAgain),
-    row(`kubectl set image deployment ${NAME} ...`, release),
+    row(`kubectl label deploy/${NAME} tier=web`, label),
+    row(`kubectl apply -f ${NAME}.yaml, again`, applyAgain),
+    row(`kubectl set image deploy/${NAME} ...`, release),
   ];
   screen.lines(
     drawTable(
@@ -70,5 +72,5 @@ export async function undisturbed(
 
 function patchWord(operations: number, stays: boolean): string {
   if (operations === 0) return 'nothing to change';
-  return stays ? "the file's values are held back" : 'a rollout happens anyway';
+  return stays ? 'held back' : 'rolls anyway';
 }
