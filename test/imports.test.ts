@@ -89,7 +89,6 @@ t.test('no two files import each other, not even in a circle', async (t) => {
     if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' -> '));
     if (path.includes(file) || done.has(file)) return;
     // A type is gone when the program runs: two files may know each other's.
-
     for (const { target } of inside.filter((one) => one.file === file && !one.typeOnly)) visit(target, [...path, file]);
     done.add(file);
   };

@@ -55,7 +55,6 @@ async function tell() {
   try {
     const { paint } = screen;
     const { cluster, client, port } = stage;
-    const server = `https://127.0.0.1:${port}`;
     screen.lines([`${paint.bold('oaas-tuner')}: memory that was measured reaches the workload that kubectl applies`]);
     await measured(stage, screen, NOW);
     const file = nextRelease(cluster.workload('orders'));
@@ -64,7 +63,7 @@ async function tell() {
     await undisturbed(stage, screen, { file, now: NOW + LATER_MINUTES * 60_000, minutes: LATER_MINUTES });
     await mistaken(stage, screen);
     const seconds = (performance.now() / 1000).toFixed(1);
-    screen.heading(`All of it was checked in ${seconds} s`, `${client.count()} reviews to ${server}`);
+    screen.heading(`All of it was checked in ${seconds} s`, `${client.count()} reviews over TLS to 127.0.0.1:${port}`);
     const next = 'Next: npm run demo:cluster (a real control plane), npm test, README.md; or edit test/demo/records';
     screen.lines(wrap(next, screen.width - MARGIN.length, '  '));
   } finally {

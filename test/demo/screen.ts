@@ -4,7 +4,7 @@ import { createPaint, type Paint } from './paint.ts';
 export type Screen = {
   width: number;
   paint: Paint;
-  /** A heading: the title on the left, a note on the right, a line between them. */
+  /** A heading: the title on the left, a note on the right if it fits, a line between them. */
   heading(title: string, note: string): void;
   /** How long an answer took, for a heading's note. */
   answered(milliseconds: number): string;
@@ -25,7 +25,8 @@ export function createScreen(columns: number | undefined, coloured: boolean, wri
     width,
     paint,
     heading(title, note) {
-      const right = note && ` ${note}`;
+      const fits = title.length + note.length + 8 <= width;
+      const right = fits && note ? ` ${note}` : '';
       const line = '─'.repeat(Math.max(3, width - title.length - right.length - 4));
       write(`${paint.dim('──')} ${paint.bold(title)} ${paint.dim(line + right)}`);
     },

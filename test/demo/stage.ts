@@ -9,7 +9,6 @@ import type { RecordResource } from '../../src/domain/record.ts';
 import { RECORD_GROUP } from '../../src/kube/records.ts';
 import { createLog } from '../../src/log.ts';
 import { readSettings, type Settings } from '../../src/settings.ts';
-import { createRecordStore } from '../../src/store/records.ts';
 import { cycle, type Parts } from '../../src/worker/cycle.ts';
 import { enabledByDefault, rulesOf } from '../../src/worker/rules.ts';
 import type { Workload } from '../../src/worker/workloads.ts';
@@ -50,11 +49,12 @@ export async function setStage(
     OAAS_TUNER_LOG_LEVEL: 'silent',
   });
   const log = createLog(settings.logLevel);
-  let cluster = playCluster([], [], createRecordStore());
+  const opened = Promise.withResolvers<PlayedCluster>();
   const app = await startApp(settings, log, async (store) => {
-    cluster = playCluster(records as unknown as RecordResource[], workloads, store);
+    opened.resolve(playCluster(records as unknown as RecordResource[], workloads, store));
     return { stop: async () => {} };
   });
+  const cluster = await opened.promise;
   const client = createReviewClient(app.reviewsPort, readFileSync(join(tlsDir, 'ca.crt'), 'utf8'));
   const parts: Parts = {
     cluster,

@@ -17,14 +17,14 @@ const RUNS = { numRuns: Number(process.env.PROPERTY_RUNS ?? 400) };
 const lives = fc
   .record({
     manifest: manifests,
-    then: contexts,
+    earlier: contexts,
     now: contexts,
     way: fc.constantFrom('label', 'apply', 'replace', 'merge'),
     change: fc.constantFrom(undefined, undefined, 'image', 'memory', 'drop', 'add'),
     respell: fc.boolean(),
   })
-  .map(({ manifest, then, now, way, change, respell }) => {
-    const admitted = admit(create(manifest), then).object;
+  .map(({ manifest, earlier, now, way, change, respell }) => {
+    const admitted = admit(create(manifest), earlier).object;
     const live = respell ? stored(admitted) : admitted;
     const [author, next] = [changed(manifest, change), changed(sent(way, manifest, live), change)];
     return { manifest, author, live, next, now, way, change };

@@ -35,7 +35,7 @@ export async function deployed({ cluster, client }: Stage, screen: Screen) {
   const median = times.sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
   screen.heading(
     `2  kubectl apply -f ${NAME}.yaml  (${releaseOf(live)} -> ${releaseOf(sent)})`,
-    `${screen.answered(median)}, as ${times.length - 1} others`,
+    `median of ${times.length}: ${median.toFixed(1)} ms`,
   );
   const diff = dedent(changesWithKeys(diffLines(toYaml(sent), toYaml(reply.object)), 2));
   for (const { sign, text } of diff) {

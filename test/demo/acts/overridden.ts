@@ -16,7 +16,8 @@ export async function overridden({ cluster, client }: Stage, screen: Screen) {
   const wishes = at(cluster.record(NAME), 'spec', 'nfr', 'memory_tuning', 'overrides', TUNED);
   const override = (wishes ?? {}) as Pair<string>;
   const reply = await client.update('/mutate', nextRelease(live), live);
-  const { applied } = cluster.status(NAME).containers.find(({ name }) => name === TUNED) ?? {};
+  const status = cluster.status(NAME).containers.find(({ name }) => name === TUNED);
+  const applied = status?.applied;
   const [written, answered] = [memoryIn(live, TUNED), memoryIn(reply.object, TUNED)];
 
   expect(`an override for ${TUNED} in the record ${NAME}`, Object.keys(override).length > 0, override);
@@ -25,8 +26,8 @@ export async function overridden({ cluster, client }: Stage, screen: Screen) {
     ...(applied && { request: applied.request, limit: applied.limit }),
     ...override,
   });
-  screen.heading(`3  An override wins, to the letter  (${live.kind} ${NAME})`, screen.answered(reply.milliseconds));
-  const titles = [`${NAME}/${TUNED}`, 'manifest', 'applied so far', "person's override", 'in the answer'];
+  screen.heading('3  An override in the record wins, to the letter', screen.answered(reply.milliseconds));
+  const titles = [`${status?.workload} ${TUNED}`, 'manifest', 'applied', 'override', 'in the answer'];
   const rows = FIELDS.map((field) => [
     { text: field, brush: paint.bold },
     written[field] ?? '-',
