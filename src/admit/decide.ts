@@ -2,8 +2,8 @@
  * Review + record → what each container's memory shall be. The heart of the admission path: pure, no I/O, no clock, so
  * that the same review always gets the same answer (the API server asks up to five times for one apply).
  */
-import { at, type Json } from '../domain/json.ts';
-import { type Gates, ladder, overrideOf } from '../domain/ladder.ts';
+import { at, type Json, textAt } from '../domain/json.ts';
+import { type Gates, type Injected, ladder } from '../domain/ladder.ts';
 import { sameQuantity } from '../domain/quantity.ts';
 import { OUTCOMES, type Reason } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
@@ -45,17 +45,27 @@ export type ContainerDecision = {
   written: Pair<Json>;
   /** memory as it shall be; equal to `before` where nothing changes */
   after: Pair<Json>;
+  /** the rungs of the ladder that speak about the container */
+  rungs: Injected['rung'][];
 };
 
-export type Decision = { reason: Reason; containers: ContainerDecision[] };
+export type Decision = {
+  reason: Reason;
+  containers: ContainerDecision[];
+  /** an update that leaves the pod template alone, as its author wrote it */
+  leftAlone: boolean;
+  /** what was injected before, and over what */
+  book: Book;
+};
 
 export function decide(request: AdmissionRequest, context: Context): Decision {
-  const skip = outOfScope(request, context.record);
-  if (skip) return { reason: skip, containers: [] };
   const { oldObject } = request;
+  const nothing = { containers: [], leftAlone: false, book: new Map() };
+  const skip = outOfScope(request, context.record);
+  if (skip) return { ...nothing, reason: skip };
   const object = withKnownNames(request.object, oldObject);
   const containers = tunedContainers(object);
-  if (containers.length === 0) return { reason: 'no-containers', containers: [] };
+  if (containers.length === 0) return { ...nothing, reason: 'no-containers' };
 
   const oldBook = readBook(oldObject) ?? new Map();
   const book = readBook(object) ?? oldBook;
@@ -64,48 +74,57 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
     !asksForRollout(request, context) &&
     sameTemplate(object, oldObject, book, oldBook);
   const canKeep = leftAlone && book.size > 0;
-  if (!context.tuning && !context.storeReady && !canKeep) return { reason: 'store-not-ready', containers: [] };
-  if (!context.tuning && book.size === 0) return { reason: 'unknown-record', containers: [] };
-  if (namesItsRevision(object)) return { reason: 'named-revision', containers: [] };
+  if (!context.tuning && !context.storeReady && !canKeep) return { ...nothing, reason: 'store-not-ready' };
+  if (!context.tuning && book.size === 0) return { ...nothing, reason: 'unknown-record' };
+  if (namesItsRevision(object)) return { ...nothing, reason: 'named-revision' };
 
   const old = leftAlone ? tunedContainers(oldObject) : undefined;
-  const decisions = containers.map((container) => decideContainer(container, containers, book, old, object, context));
-  return { reason: mostTelling(decisions), containers: decisions };
+  const decisions = containers.map((container) => {
+    const running = old?.find(({ name }) => name === container.name);
+    const twice = containers.some((other) => other !== container && other.name === container.name);
+    const facts: Facts = {
+      before: memoryOf(container.json),
+      written: asWritten(container.json, book.get(container.name)),
+      wanted: wanted(container, object, context),
+      podLevelMemory: hasPodLevelMemory(object),
+      ...(running && { running: memoryOf(running.json) }),
+    };
+    if (twice) return conclude(container, facts, ['ambiguous-name', facts.before]);
+    if (hasStrangeResources(container.json)) return conclude(container, facts, ['unreadable-value', facts.before]);
+    return conclude(container, facts, facts.running ? keep(facts, facts.running) : choose(facts));
+  });
+  return { reason: mostTelling(decisions), containers: decisions, leftAlone, book };
 }
 
-function decideContainer(
-  container: Container,
-  all: Container[],
-  book: Book,
-  old: Container[] | undefined,
-  object: unknown,
-  context: Context,
-): ContainerDecision {
-  const before = memoryOf(container.json);
-  const written = asWritten(container.json, book.get(container.name));
-  const decided = (reason: Reason, after: Pair<Json> = before): ContainerDecision => {
-    const changes = FIELDS.some((field) => !sameQuantity(before[field], after[field]));
-    const outcome = changes || OUTCOMES[reason].result !== 'changed' ? reason : 'as-it-is';
-    return { container, reason: outcome, before, written, after };
-  };
-  if (all.some((other) => other !== container && other.name === container.name)) return decided('ambiguous-name');
-  if (hasStrangeResources(container.json)) return decided('unreadable-value');
+type Facts = {
+  before: Pair<Json>;
+  written: Pair<Json>;
+  wanted: Wanted;
+  podLevelMemory: boolean;
+  /** the old object's values, when the update leaves the template alone */
+  running?: Pair<Json>;
+};
+type Conclusion = [reason: Reason, after: Pair<Json>];
 
-  const values = wanted(container, object, context);
-  const running = old && runningMemory(old, container);
-  if (running) {
-    if (Object.keys(values.overrides).length === 0 || hasPodLevelMemory(object)) return decided('kept', running);
-    const accepted = acceptable(running, written, values.overrides);
-    return accepted && !sameValues(accepted, running) ? decided('injected', accepted) : decided('kept', running);
-  }
-  if (Object.keys(values.all).length === 0)
-    return decided(isInjected(before, written) ? 'given-back' : 'as-it-is', written);
+/** The template stays: so do the values that run, and overrides alone may change them. */
+function keep({ written, wanted, podLevelMemory }: Facts, running: Pair<Json>): Conclusion {
+  if (Object.keys(wanted.overrides).length === 0 || podLevelMemory) return ['kept', running];
+  const accepted = acceptable(running, written, wanted.overrides);
+  return accepted && !sameValues(accepted, running) ? ['injected', accepted] : ['kept', running];
+}
+
+/** The template changes anyway: the ladder's values, now. */
+function choose({ before, written, wanted, podLevelMemory }: Facts): Conclusion {
+  const isInjected = !sameValues(before, written);
+  if (wanted.rungs.length === 0) return [isInjected ? 'given-back' : 'as-it-is', written];
   // An apply that names one side only leaves our other side beside it, and the two may not fit.
   const asFound = refusedBecause(before) ? written : before;
-  if (hasPodLevelMemory(object)) return decided('pod-level-memory', asFound);
-  const accepted = acceptable({ ...written, ...values.all }, written, values.overrides);
-  if (accepted) return decided('injected', accepted);
-  return decided(refusedBecause({ ...written, ...values.all }) ?? 'request-above-limit', asFound);
+  if (podLevelMemory) return ['pod-level-memory', asFound];
+  const all = { ...written, ...wanted.all };
+  const accepted = acceptable(staysAcceptable(all, written) ? all : written, written, wanted.overrides);
+  if (accepted)
+    return [sameValues(accepted, written) && !sameValues(all, written) ? 'does-not-fit' : 'injected', accepted];
+  return [refusedBecause(all) ?? 'request-above-limit', asFound];
 }
 
 /** An applied value that does not fit a person's override yields to it; the override does not yield to ours. */
@@ -113,25 +132,40 @@ function acceptable(decided: Pair<Json>, written: Pair<Json>, overrides: Pair<Js
   return [decided, written].map((base) => ({ ...base, ...overrides })).find((values) => !refusedBecause(values));
 }
 
-/** What the ladder wants for the container, and the part of it that a person wrote. */
-function wanted(
-  container: Container,
-  object: unknown,
-  { tuning, gates }: Context,
-): { all: Pair<Json>; overrides: Pair<Json> } {
-  const kind = kindOf(object);
-  if (!tuning || !kind) return { all: {}, overrides: {} };
-  const name = String(at(object, 'metadata', 'name') ?? '');
-  const all: Pair<Json> = {};
-  for (const [field, injected] of Object.entries(ladder(tuning, gates, workloadRef(kind, name), container.name))) {
-    all[field as keyof Pair<Json>] = injected.value;
-  }
-  return { all, overrides: overrideOf(tuning, name, container.name) };
+/**
+ * Whether the author's next apply would be accepted while we are away: it puts back the sides that the manifest names and
+ * leaves ours, which nobody owns, beside them. A manifest that is refused by itself is no concern of ours.
+ */
+function staysAcceptable(values: Pair<Json>, written: Pair<Json>): boolean {
+  return refusedBecause(written) !== undefined || !refusedBecause({ ...values, ...written });
 }
 
-function runningMemory(old: Container[], container: Container): Pair<Json> | undefined {
-  const match = old.find(({ name }) => name === container.name);
-  return match && memoryOf(match.json);
+function conclude(
+  container: Container,
+  { before, written, wanted }: Facts,
+  [reason, after]: Conclusion,
+): ContainerDecision {
+  const unchanged = OUTCOMES[reason].result === 'changed' && sameValues(before, after);
+  return { container, reason: unchanged ? 'as-it-is' : reason, before, written, after, rungs: wanted.rungs };
+}
+
+type Wanted = { all: Pair<Json>; overrides: Pair<Json>; rungs: Injected['rung'][] };
+
+/** What the ladder wants for the container, and the part of it that a person wrote. */
+function wanted(container: Container, object: unknown, { tuning, gates }: Context): Wanted {
+  const values: Wanted = { all: {}, overrides: {}, rungs: [] };
+  const kind = kindOf(object);
+  if (!tuning || !kind) return values;
+  const ref = workloadRef(kind, textAt(object, 'metadata', 'name'));
+  const injected = ladder(tuning, gates, ref, container.name);
+  for (const field of FIELDS) {
+    const found = injected[field];
+    if (!found) continue;
+    values.all[field] = found.value;
+    if (found.rung === 'override') values.overrides[field] = found.value;
+    if (!values.rungs.includes(found.rung)) values.rungs.push(found.rung);
+  }
+  return values;
 }
 
 /** Only the worker's own account may ask for a rollout; anyone else's change of the annotation is just metadata. */
@@ -144,10 +178,6 @@ function asksForRollout({ object, oldObject, username }: AdmissionRequest, { own
 function namesItsRevision(object: unknown): boolean {
   const name = at(object, 'spec', 'template', 'metadata', 'name') ?? '';
   return kindOf(object) === 'KnativeService' && name !== '';
-}
-
-function isInjected(before: Pair<Json>, written: Pair<Json>): boolean {
-  return !sameValues(before, written);
 }
 
 function sameValues(a: Pair<Json>, b: Pair<Json>): boolean {

@@ -6,23 +6,14 @@
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
 import { sameQuantity } from '../domain/quantity.ts';
 import { APPLIED_ANNOTATION, annotation, FIELDS, type Pair, RESOURCE_LIST } from '../domain/workload.ts';
-import { type Book, type Entry, readBook, writeBook } from './book.ts';
-import type { ContainerDecision } from './decide.ts';
+import { type Book, type Entry, writeBook } from './book.ts';
+import type { ContainerDecision, Decision } from './decide.ts';
 
 export type Operation = { op: 'add'; path: string; value: Json } | { op: 'remove'; path: string };
 
-/**
- * @param object the object under review
- * @param oldObject its earlier state on an update: an apply that replaces the whole object drops the annotation, the
- *   old object still has it
- */
-export function patchOf(
-  object: JsonObject,
-  oldObject: JsonObject | undefined,
-  decisions: ContainerDecision[],
-): Operation[] {
-  const operations = decisions.flatMap(containerOperations);
-  return [...operations, ...bookOperations(object, oldObject, decisions)];
+/** @param object the object under review */
+export function patchOf(object: JsonObject, decision: Decision): Operation[] {
+  return [...decision.containers.flatMap(containerOperations), ...bookOperations(object, decision)];
 }
 
 function containerOperations({ container, before, after }: ContainerDecision): Operation[] {
@@ -49,14 +40,9 @@ function containerOperations({ container, before, after }: ContainerDecision): O
   return operations;
 }
 
-function bookOperations(
-  object: JsonObject,
-  oldObject: JsonObject | undefined,
-  decisions: ContainerDecision[],
-): Operation[] {
-  if (decisions.length === 0) return [];
-  const earlier = readBook(object) ?? readBook(oldObject) ?? new Map();
-  const text = writeBook(new Map(decisions.map((decision) => [decision.container.name, entriesOf(decision, earlier)])));
+function bookOperations(object: JsonObject, { containers, book }: Decision): Operation[] {
+  if (containers.length === 0) return [];
+  const text = writeBook(new Map(containers.map((decision) => [decision.container.name, entriesOf(decision, book)])));
   const path = `/metadata/annotations/${APPLIED_ANNOTATION.replace('/', '~1')}`;
   const present = annotation(object, APPLIED_ANNOTATION);
   if (text === present) return [];

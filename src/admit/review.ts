@@ -36,7 +36,7 @@ export type Answer = {
 export function answer(request: AdmissionRequest, context: Context): Answer {
   try {
     const decision = decide(request, context);
-    const operations = request.object ? patchOf(request.object, request.oldObject, decision.containers) : [];
+    const operations = request.object ? patchOf(request.object, decision) : [];
     const warnings = warningsOf(request, decision, context.tuning);
     return { review: reviewOf(request.uid, operations, warnings), reason: decision.reason, decision, operations };
   } catch (error) {

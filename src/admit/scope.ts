@@ -1,5 +1,5 @@
 /** What is left alone whatever the record says (design, "What an admission does"). One predicate per line, in order. */
-import { asObject, at } from '../domain/json.ts';
+import { asObject, at, textAt } from '../domain/json.ts';
 import type { Reason } from '../domain/reasons.ts';
 import { kindOf, ownerOf } from '../domain/workload.ts';
 import type { AdmissionRequest } from './request.ts';
@@ -33,7 +33,7 @@ function isTuner(object: unknown): boolean {
 function isControlledByAnother(object: unknown, record: RecordKind): boolean {
   const owners = at(object, 'metadata', 'ownerReferences');
   return (Array.isArray(owners) ? owners : []).some((owner) => {
-    const group = String(at(owner, 'apiVersion') ?? '').split('/')[0];
+    const group = textAt(owner, 'apiVersion').split('/')[0];
     const isRecord = group === record.group && at(owner, 'kind') === record.kind;
     return asObject(owner)?.controller === true && !isRecord;
   });

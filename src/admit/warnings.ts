@@ -15,10 +15,10 @@ const MOST = 10;
 
 export function warningsOf(
   request: AdmissionRequest,
-  { reason, containers }: Decision,
+  { reason, containers, leftAlone }: Decision,
   tuning: Tuning | undefined,
 ): string[] {
-  const lines = containers.flatMap((decision) => containerLine(decision));
+  const lines = containers.flatMap((decision) => containerLine(decision, tuning?.name ?? ''));
   const creates = request.operation === 'CREATE';
   if (reason === 'unknown-record' && creates) {
     lines.push(
@@ -29,8 +29,7 @@ export function warningsOf(
     lines.push(`the template names its revision, which Knative lets nobody change: memory stays as in the manifest`);
   }
   // Repeating the record's problems on each label or scale would teach people to overlook them.
-  const decided = containers.some((decision) => decision.reason !== 'kept' && decision.reason !== 'as-it-is');
-  if (creates || decided || reason === 'named-revision') {
+  if (!leftAlone || containers.some((decision) => decision.reason === 'injected')) {
     for (const { field, message, severity } of tuning?.problems ?? []) {
       if (severity === 'error') lines.push(`record ${tuning?.name}: ${field} ${message}; ignored`);
     }
@@ -38,11 +37,16 @@ export function warningsOf(
   return deliverable(lines.map((line) => `oaas-tuner: ${line}`));
 }
 
-function containerLine({ container, reason, before, written, after }: ContainerDecision): string[] {
+function containerLine(
+  { container, reason, before, written, after, rungs }: ContainerDecision,
+  record: string,
+): string[] {
   const subject = `${container.name} memory`;
   switch (reason) {
     case 'injected':
-      return [`${subject} ${pair(before)} -> ${pair(after)} (request/limit, from the record)`];
+      return [
+        `${subject} ${pair(before)} -> ${pair(after)} (request/limit, ${rungs.join(' and ')} of record ${record})`,
+      ];
     case 'kept':
       return [`${subject} stays ${pair(after)}, not ${pair(before)}: the pod template did not change`];
     case 'given-back':

@@ -4,6 +4,7 @@
  */
 import { fetch } from 'undici';
 import { asObject, at, type JsonObject } from '../domain/json.ts';
+import { reason } from '../log.ts';
 
 export type Row = { labels: Readonly<Record<string, string>>; value: number };
 export type QueryResult = { rows: Row[]; partial: boolean };
@@ -27,31 +28,57 @@ export class PrometheusError extends Error {
   }
 }
 
-/** @param url base URL, with a path prefix if there is one */
+/** @param url base URL, with a path prefix if there is one, and a user and password if they are asked for */
 export function createPrometheus(url: string, timeoutMs: number): Prometheus {
+  const { place, headers } = endpoint(url);
   return {
     async query(promql, now) {
       const body = new URLSearchParams({ query: promql, time: String(now / 1000), timeout: `${timeoutMs}ms` });
-      const { status, text } = await post(`${url}/api/v1/query`, body, timeoutMs);
+      const { status, text } = await post(place, headers, body, timeoutMs);
       const json = parse(text);
-      if (status !== 200 || json?.status !== 'success') {
-        const said = at(json, 'error') ?? text.slice(0, 200).trim();
-        throw new PrometheusError(`Prometheus refused a query: HTTP ${status} ${said}`.trim(), status);
+      if (status === 200 && json?.status === 'success') return readResult(json);
+      const said = at(json, 'error');
+      if (status === 200 && said === undefined) {
+        throw new PrometheusError(`Prometheus answered HTTP 200, but not as Prometheus does: ${excerpt(text)}`, status);
       }
-      return readResult(json);
+      throw new PrometheusError(`Prometheus refused a query: HTTP ${status} ${excerpt(said ?? text)}`.trim(), status);
     },
   };
 }
 
-async function post(url: string, body: URLSearchParams, timeoutMs: number): Promise<{ status: number; text: string }> {
+/** The password stays out of `place`, which messages name; fetch would not take it there either. */
+function endpoint(base: string): { place: string; headers: Record<string, string> } {
+  const url = new URL(`${base}/api/v1/query`);
+  const [user, password] = [url.username, url.password].map(decodeURIComponent);
+  url.username = '';
+  url.password = '';
+  const basic = Buffer.from(`${user}:${password}`).toString('base64');
+  return { place: url.href, headers: user || password ? { authorization: `Basic ${basic}` } : {} };
+}
+
+/** One line of what was said, which may be a page of a proxy. */
+function excerpt(said: unknown): string {
+  return String(said).slice(0, 200).replaceAll(/\s+/g, ' ').trim();
+}
+
+async function post(
+  url: string,
+  headers: Record<string, string>,
+  body: URLSearchParams,
+  timeoutMs: number,
+): Promise<{ status: number; text: string }> {
   try {
     // A little longer than the server's own timeout, so that it can say what happened.
-    const response = await fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(timeoutMs + 2_000) });
+    const response = await fetch(url, {
+      method: 'POST',
+      headers,
+      body,
+      signal: AbortSignal.timeout(timeoutMs + 2_000),
+    });
     return { status: response.status, text: await response.text() };
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    const said = cause instanceof Error ? cause.message || cause.name : String(cause);
-    throw new PrometheusError(`Prometheus does not answer at ${url}: ${said}`, 0, error);
+    throw new PrometheusError(`Prometheus does not answer at ${url}: ${reason(cause)}`, 0, error);
   }
 }
 

@@ -48,7 +48,12 @@ export async function collectUsage(
       for (const row of result.rows) addRow(usage, refs, query, row);
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, ask));
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, ask));
+  } finally {
+    // After a failure: nobody would look at the other answers, and a Prometheus in trouble is left in peace.
+    queries.length = 0;
+  }
   for (const entry of usage.values()) entry.partial = partial;
   return usage;
 }

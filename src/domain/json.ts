@@ -11,6 +11,12 @@ export function asObject(value: unknown): JsonObject | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
 }
 
+/** The text at that place; empty for anything else, which has no useful spelling (or one that throws). */
+export function textAt(value: unknown, ...keys: (string | number)[]): string {
+  const found = at(value, ...keys);
+  return typeof found === 'string' ? found : '';
+}
+
 /** Follows own keys through nested objects and arrays; `undefined` as soon as one of them is missing. */
 export function at(value: unknown, ...keys: (string | number)[]): Json | undefined {
   let here: unknown = value;

@@ -84,6 +84,11 @@ export function formatBytes(bytes: number): string {
   return `${amount}${unit}`;
 }
 
+/** For a sentence: exact where a reader would write it, else MiB with one decimal: `224Mi`, `216.3Mi`. */
+export function readable(bytes: number): string {
+  return bytes % Mi === 0 || bytes < Mi ? formatBytes(bytes) : `${(bytes / Mi).toFixed(1)}Mi`;
+}
+
 function divideUp(amount: bigint, divisor: bigint): bigint {
   return (amount + divisor - 1n) / divisor;
 }

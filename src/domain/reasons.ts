@@ -38,6 +38,10 @@ export const OUTCOMES = {
     result: 'skipped',
     means: 'the resulting request would exceed the limit, and the API server would refuse it',
   },
+  'does-not-fit': {
+    result: 'skipped',
+    means: 'the manifest names one side only, and the applied values would not fit beside it',
+  },
   'unreadable-value': { result: 'skipped', means: 'the manifest holds a memory value that is no quantity' },
   'bad-review': { result: 'error', means: 'the request is no AdmissionReview of admission.k8s.io/v1' },
   'internal-error': { result: 'error', means: 'a defect of the tuner; the object was admitted unchanged' },

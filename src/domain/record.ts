@@ -55,6 +55,8 @@ export type ContainerStatus = {
   applied?: Decision;
   /** what a person wrote in the record's overrides for this container */
   override?: Pair<string>;
+  /** why the data must not lower anything */
+  doubt?: string;
   /** the rung of the ladder in force */
   source: 'override' | 'applied' | 'recommendation' | 'manifest';
   rationale: string;

@@ -3,6 +3,7 @@
  * throws; what is missing is reported as missing.
  */
 import { asObject, at, type Json, type JsonObject } from './json.ts';
+import { readBytes } from './quantity.ts';
 
 /** The label that hands a workload to a record; its value is the record's name or that name's DNS-1035 form. */
 export const OWNER_LABEL = 'oaas.io/owner';
@@ -90,6 +91,16 @@ export function memoryOf(container: JsonObject): Pair<Json> {
     if (value !== undefined && value !== null) pair[field] = value;
   }
   return pair;
+}
+
+/** Both sides in bytes; a side that is missing or no quantity is left out. */
+export function bytesOf(values: Pair<Json>): Pair<number> {
+  const bytes: Pair<number> = {};
+  for (const field of FIELDS) {
+    const amount = readBytes(values[field]);
+    if (amount !== undefined) bytes[field] = amount;
+  }
+  return bytes;
 }
 
 /**

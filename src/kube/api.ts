@@ -11,7 +11,7 @@ import {
   PatchStrategy,
   setHeaderOptions,
 } from '@kubernetes/client-node';
-import { asObject, at, type JsonObject } from '../domain/json.ts';
+import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 
 /** A kind of resource, as it stands in the API's path. */
 export type ResourceType = { group: string; version: string; plural: string };
@@ -57,7 +57,7 @@ export function createApi(config: KubeConfig): Api {
       const items: JsonObject[] = [];
       let page: JsonObject | undefined;
       do {
-        const next = String(at(page, 'metadata', 'continue') ?? '');
+        const next = textAt(page, 'metadata', 'continue');
         page = await attempt(`list ${plural}.${group}`, () =>
           custom.listCustomObjectForAllNamespaces({
             ...{ group, version, resourcePlural: plural, limit: PAGE },
@@ -66,11 +66,11 @@ export function createApi(config: KubeConfig): Api {
           }),
         );
         const apiVersion = `${group}/${version}`;
-        const kind = String(page?.kind ?? '').replace(/List$/, '');
+        const kind = textAt(page, 'kind').replace(/List$/, '');
         // Items of a built-in list carry neither; a reader of a single object expects both.
         for (const item of listOf(page?.items)) items.push({ apiVersion, kind, ...item });
-      } while (at(page, 'metadata', 'continue'));
-      return { items, resourceVersion: String(at(page, 'metadata', 'resourceVersion') ?? '') };
+      } while (textAt(page, 'metadata', 'continue') !== '');
+      return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') };
     },
     async applyStatus({ group, version, plural }, namespace, name, body) {
       await attempt(`apply the status of ${plural} ${namespace}/${name}`, () =>

@@ -4,7 +4,7 @@
  * resource version that is too old to a new list.
  */
 import { type KubeConfig, Watch } from '@kubernetes/client-node';
-import { asObject, at, type JsonObject } from '../domain/json.ts';
+import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { type Log, reason } from '../log.ts';
 import type { Api, ResourceType } from './api.ts';
 
@@ -83,7 +83,7 @@ async function watchOnce(
     if (event === 'DELETED') sink.delete(item);
     else if (event === 'ADDED' || event === 'MODIFIED') sink.set(item);
     sink.confirm(Date.now());
-    progress(String(at(item, 'metadata', 'resourceVersion') ?? resourceVersion));
+    progress(textAt(item, 'metadata', 'resourceVersion') || resourceVersion);
   };
   const connection = await watch.watch(
     `/apis/${group}/${version}/${plural}`,

@@ -4,7 +4,16 @@
  */
 import type { Usage } from '../domain/usage.ts';
 import type { Pair } from '../domain/workload.ts';
-import { type Decided, doubt, type GuardRules, keepGuaranteed, pair, raiseOnly, revise } from './guards.ts';
+import {
+  type Decided,
+  doubt,
+  type GuardRules,
+  isGuaranteed,
+  keepGuaranteed,
+  pair,
+  raiseOnly,
+  revise,
+} from './guards.ts';
 import { type MemoryRules, type Observed, observe, proposeMemory } from './memory.ts';
 import { type Range, type StepRules, stepMemory } from './step.ts';
 
@@ -20,6 +29,8 @@ export type Look = {
   enforced: boolean;
   /** what a person fixed by an override */
   fixed: Pair<number>;
+  /** what the manifest says, without anything of ours */
+  written: Pair<number>;
   range: Range;
 };
 
@@ -40,6 +51,10 @@ export function lookAtContainer(look: Look, rules: Rules, now: number): Finding 
   if (!usage || !observed) return withoutData(look);
 
   const why = doubt(usage, rules);
+  if (why && !standing && current.limit === undefined) {
+    // No limit is the highest limit: anything would lower it.
+    return { observed, changes: [], doubt: why, rationale: `${why}: nothing is recommended where no limit is set` };
+  }
   const measured = proposeMemory(observed, rules, usage.oomLimit);
   const proposal = keepGuaranteed(why ? raiseOnly(measured, standing ?? current, why) : measured, current);
   // A kill at the limit that was decided last, or beyond it, is one that the decision did not know of yet.
@@ -54,11 +69,20 @@ export function lookAtContainer(look: Look, rules: Rules, now: number): Finding 
     finding.recommended = revision.recommended;
     if (revision.isNew) finding.changes.push({ change: 'recommended', rationale: revision.reasons.join('; ') });
     if (look.enforced && !isFixed(fixed)) {
-      const bounds = { observed, fixed, range: look.range, raiseOnly: why !== undefined, urgent };
+      const { written, range } = look;
+      const bounds = {
+        observed,
+        fixed,
+        written,
+        range,
+        guaranteed: isGuaranteed(current),
+        raiseOnly: why !== undefined,
+        urgent,
+      };
       const step = stepMemory(current, revision.recommended, applied, bounds, rules, now);
-      finding.applied = step.applied;
-      if (step.isNew) finding.changes.push({ change: 'applied', rationale: step.reasons.join('; ') });
-      reasons.push(...step.reasons);
+      if (step) finding.applied = step.applied;
+      if (step?.isNew) finding.changes.push({ change: 'applied', rationale: step.reasons.join('; ') });
+      reasons.push(...(step?.reasons ?? []));
     }
   }
   if (isFixed(fixed)) reasons.push(`an override fixes ${pair(fixed)}`);

@@ -2,7 +2,7 @@
  * When a proposal becomes a recommendation: data that can be doubted only raises (design, "The memory rules"),
  * hysteresis keeps small differences away, and a cooldown keeps a container from being revised again and again.
  */
-import { formatBytes, Mi } from '../domain/quantity.ts';
+import { formatBytes, readable } from '../domain/quantity.ts';
 import { formatSeconds } from '../domain/time.ts';
 import type { Usage } from '../domain/usage.ts';
 import { FIELDS, type Pair } from '../domain/workload.ts';
@@ -55,14 +55,17 @@ export function raiseOnly(proposal: Proposal, reference: Pair<number>, why: stri
  * (the quality of service decides who is evicted first).
  */
 export function keepGuaranteed(proposal: Proposal, current: Pair<number>): Proposal {
-  if (current.limit === undefined || current.request !== current.limit || proposal.request === proposal.limit) {
-    return proposal;
-  }
+  if (!isGuaranteed(current) || proposal.request === proposal.limit) return proposal;
   return {
     ...proposal,
     request: proposal.limit,
     reasons: [...proposal.reasons, 'request kept equal to the limit, as it is now'],
   };
+}
+
+/** Whether request and limit are set and equal. */
+export function isGuaranteed({ request, limit }: Pair<number>): boolean {
+  return limit !== undefined && request === limit;
 }
 
 /**
@@ -86,12 +89,15 @@ export function revise(
 ): Revision {
   const { reasons } = proposal;
   const closeTo = (reference: Pair<number>) =>
-    isSame(proposal, reference) || (!differs(proposal, reference, rules) && covers(reference, observed));
+    isSame(proposal, reference) ||
+    (!differs(proposal, reference, rules) && covers(reference, observed) && keepsEquality(proposal, reference));
   const within = `within ${percent(rules.hysteresisRatio)} and ${formatBytes(rules.hysteresisBytes)} of`;
 
   if (!standing) {
-    if (closeTo(current))
+    if (isSame(proposal, current)) return { isNew: false, reasons: [...reasons, 'as it is now'] };
+    if (closeTo(current)) {
       return { isNew: false, reasons: [...reasons, `${within} the current ${pair(current)}: nothing to change`] };
+    }
     return { recommended: { request: proposal.request, limit: proposal.limit, at: now }, isNew: true, reasons };
   }
   if (closeTo(standing)) {
@@ -99,8 +105,8 @@ export function revise(
     return { recommended: standing, isNew: false, reasons: [...reasons, ...kept] };
   }
   const rises = proposal.request > standing.request || proposal.limit > standing.limit;
-  if (now - standing.at < rules.cooldownSeconds * 1000 && !(urgent && rises)) {
-    const until = new Date(standing.at + rules.cooldownSeconds * 1000).toISOString();
+  const until = coolsUntil(standing, rules, now);
+  if (until && !(urgent && rises)) {
     return {
       recommended: standing,
       isNew: false,
@@ -116,6 +122,21 @@ export function revise(
     };
   }
   return { recommended: { request: proposal.request, limit: proposal.limit, at: now }, isNew: true, reasons };
+}
+
+/** Until when a decision cools down (RFC 3339), if it still does. One from the future (a clock, a hand) counts as of now. */
+export function coolsUntil(
+  { at }: Decided,
+  { cooldownSeconds }: { cooldownSeconds: number },
+  now: number,
+): string | undefined {
+  const until = Math.min(at, now) + cooldownSeconds * 1000;
+  return now < until ? new Date(until).toISOString() : undefined;
+}
+
+/** An unequal pair does not stand in for an equal one, which keeps a Guaranteed pod what it is. */
+function keepsEquality(proposal: Proposal, reference: Pair<number>): boolean {
+  return proposal.request !== proposal.limit || reference.request === reference.limit;
 }
 
 /** Whether both sides are equal. */
@@ -141,9 +162,4 @@ export function covers(values: Pair<number>, observed: Observed): boolean {
 /** `224Mi/336Mi`; a dash where a side is not set. */
 export function pair(values: Pair<number>): string {
   return FIELDS.map((field) => (values[field] === undefined ? '-' : readable(values[field]))).join('/');
-}
-
-/** `224Mi`, or with one decimal where that is enough for a reader: `216.3Mi`. */
-export function readable(bytes: number): string {
-  return bytes % Mi === 0 || bytes < Mi ? formatBytes(bytes) : `${(bytes / Mi).toFixed(1)}Mi`;
 }

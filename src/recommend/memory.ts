@@ -2,7 +2,7 @@
  * The memory rules (seed, "Recommendation algorithm"): what was observed of a container → the request and limit that
  * would fit it, with the sentence that lets a person recompute both.
  */
-import { formatBytes, Ki, Mi } from '../domain/quantity.ts';
+import { formatBytes, Ki, readable } from '../domain/quantity.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /** Every number of the rules; sizes in bytes. */
@@ -58,7 +58,7 @@ export function proposeMemory(observed: Observed, rules: MemoryRules, oomLimit?:
   const reasons: string[] = [];
   const max = maxAfterOom(observed.max, rules, oomLimit);
   if (max > observed.max && oomLimit !== undefined) {
-    reasons.push(`max counted as ${approximate(max)} after an OOM kill at ${formatBytes(oomLimit)}`);
+    reasons.push(`max counted as ${readable(max)} after an OOM kill at ${formatBytes(oomLimit)}`);
   }
 
   const [requestRule, rawRequest] = largest([
@@ -80,7 +80,7 @@ export function proposeMemory(observed: Observed, rules: MemoryRules, oomLimit?:
   const shownLimit = byMax ? maxLimit : scale(shownRequest, rules.limitRequestFactor);
   const limitRule = byMax ? `; limit max-based with ${percent(rules.limitMaxFactor - 1)} headroom: ` : ', ';
   reasons.push(
-    `${requestRule}: ${approximate(rawRequest)}${limitRule}${approximate(shownLimit)}`,
+    `${requestRule}: ${readable(rawRequest)}${limitRule}${readable(shownLimit)}`,
     `rounded to ${formatBytes(roundedRequest)} and ${formatBytes(roundedLimit)}`,
   );
   if (request !== roundedRequest) reasons.push(clampReason('request', roundedRequest, request));
@@ -121,9 +121,4 @@ function clampReason(field: string, from: number, to: number): string {
 /** `0.2` is `20%`; rounded, because neither 1.2 - 1 nor 7 / 100 * 100 is what a person wrote. */
 export function percent(ratio: number): string {
   return `${Math.round(ratio * 1000) / 10}%`;
-}
-
-/** Exact where a reader would write it, else MiB with one decimal. */
-function approximate(bytes: number): string {
-  return bytes % Mi === 0 ? formatBytes(bytes) : `${(bytes / Mi).toFixed(1)}Mi`;
 }

@@ -2,9 +2,9 @@
  * Enforcement moves in bounded steps from what runs towards what is recommended (design, "The memory rules"): at most
  * 30 % a step, one step a cooldown, never below what is being used, inside the namespace's LimitRange.
  */
-import { formatBytes } from '../domain/quantity.ts';
-import { FIELDS, type Field, type Pair } from '../domain/workload.ts';
-import { covers, type Decided, isSame, pair, readable } from './guards.ts';
+import { readable } from '../domain/quantity.ts';
+import { FIELDS, type Pair } from '../domain/workload.ts';
+import { coolsUntil, covers, type Decided, isSame, pair } from './guards.ts';
 import { type Observed, percent, roundUp } from './memory.ts';
 
 export type StepRules = {
@@ -22,7 +22,11 @@ export type StepBounds = {
   observed: Observed;
   /** values that a person fixed by an override; the other side has to fit them */
   fixed: Pair<number>;
+  /** what the manifest says, without anything of ours */
+  written: Pair<number>;
   range: Range;
+  /** request and limit stay equal */
+  guaranteed: boolean;
   /** the data can be doubted: nothing may go down */
   raiseOnly: boolean;
   /** an OOM kill asks for more: the cooldown does not count */
@@ -32,91 +36,128 @@ export type StepBounds = {
 /** The applied values, whether they are new, and what bounded them. */
 export type Step = { applied: Decided; isNew: boolean; reasons: string[] };
 
+type Values = { request: number; limit: number };
+
 /**
  * @param current what runs (bytes); a side that nobody set is taken to the target at once
  * @param target the recommendation (bytes)
  * @param standing the applied values so far
  * @param now milliseconds since the epoch
+ * @returns `undefined` when nothing is applied yet and what runs is what would be
  */
 export function stepMemory(
   current: Pair<number>,
-  target: { request: number; limit: number },
+  target: Values,
   standing: Decided | undefined,
   bounds: StepBounds,
   rules: StepRules,
   now: number,
-): Step {
-  const next = boundedStep(current, target, bounds, rules);
-  if (standing && isSame(standing, next)) return { applied: standing, isNew: false, reasons: next.reasons };
-  const cooling = standing !== undefined && now - standing.at < rules.cooldownSeconds * 1000;
-  if (standing && cooling && !bounds.urgent && covers(standing, bounds.observed)) {
-    const until = new Date(standing.at + rules.cooldownSeconds * 1000).toISOString();
+): Step | undefined {
+  const reasons: string[] = [];
+  const next = fit(boundedStep(current, target, bounds, rules, reasons), bounds, rules, reasons);
+  const goal = isSame(next, target) ? 'as recommended' : `towards ${pair(target)}`;
+  reasons.unshift(`applied ${pair(next)} ${goal}`);
+  if (standing && isSame(standing, next)) return { applied: standing, isNew: false, reasons };
+  if (!standing && isSame(current, next)) return undefined;
+  const until = standing && coolsUntil(standing, rules, now);
+  if (standing && until && !bounds.urgent && covers(standing, bounds.observed)) {
     return { applied: standing, isNew: false, reasons: [`no further step before ${until} (cooldown)`] };
   }
-  return { applied: { request: next.request, limit: next.limit, at: now }, isNew: true, reasons: next.reasons };
+  return { applied: { ...next, at: now }, isNew: true, reasons };
 }
 
+/** Each side for itself: at most one step, never down on doubtful data, never below what is used. */
 function boundedStep(
   current: Pair<number>,
-  target: { request: number; limit: number },
+  target: Values,
   bounds: StepBounds,
   rules: StepRules,
-): { request: number; limit: number; reasons: string[] } {
+  reasons: string[],
+): Values {
   const used = { request: bounds.observed.p95, limit: bounds.observed.max };
   const values = { ...target };
-  const bounded: string[] = [];
-
+  const stepped: string[] = [];
   for (const field of FIELDS) {
     const from = current[field];
     if (from !== undefined) {
       values[field] = towards(from, target[field], rules);
-      if (values[field] !== target[field])
-        bounded.push(`${field} at most ${percent(rules.stepRatio)} from ${readable(from)}`);
       if (bounds.raiseOnly && values[field] < from) {
         values[field] = from;
-        bounded.push(`${field} not lowered`);
-      }
+        reasons.push(`${field} not lowered`);
+      } else if (values[field] !== target[field]) stepped.push(`${field} from ${readable(from)}`);
     }
     const floor = roundUp(used[field], rules.roundTo);
     if (values[field] < floor) {
       values[field] = floor;
-      bounded.push(`${field} not below the ${readable(used[field])} in use`);
+      reasons.push(`${field} not below the ${readable(used[field])} in use`);
     }
   }
+  if (stepped.length > 0) reasons.unshift(`at most ${percent(rules.stepRatio)} a step, ${stepped.join(', ')}`);
   values.limit = Math.max(values.limit, values.request);
-  if (target.request === target.limit) values.request = values.limit;
-  const reasons = [`applied ${pair(values)} towards ${pair(target)}`, ...bounded];
-  for (const [note, field, value] of constraints(values, bounds)) {
-    values[field] = value;
-    reasons.push(`${field} ${formatBytes(value)} for ${note}`);
-  }
-  return { ...values, reasons };
+  if (bounds.guaranteed) values.request = values.limit;
+  return values;
 }
 
-/** One bounded step, rounded towards where it starts; a rise moves by at least one rounding unit, so that it arrives. */
+/**
+ * One bounded step, rounded towards where it starts. Where the step is smaller than a rounding unit it still has to
+ * arrive: a rise then moves by one unit, a fall by its bound, not rounded.
+ */
 function towards(from: number, to: number, { stepRatio, roundTo }: StepRules): number {
   const width = Math.round(from * stepRatio);
-  if (to < from) return Math.min(from, Math.max(to, roundUp(from - width, roundTo)));
+  if (to < from) {
+    const rounded = roundUp(from - width, roundTo);
+    return Math.max(to, rounded < from ? rounded : from - width);
+  }
   const highest = Math.max(roundDown(from + width, roundTo), roundDown(from, roundTo) + roundTo);
   return Math.min(to, highest);
 }
 
-/** What must hold whatever the rules say, because the API server refuses anything else. In the order of application. */
-function* constraints(
-  values: { request: number; limit: number },
-  { fixed, range }: StepBounds,
-): Generator<[string, Field, number]> {
-  const { min = 0, max = Number.POSITIVE_INFINITY, maxLimitRequestRatio: ratio } = range;
+/**
+ * What must hold whatever the rules say, because the API server refuses anything else: the side that is ours has to fit
+ * the one that a person wrote, and both the LimitRange.
+ *
+ * A manifest that names one side only is such a person too: while the tuner is away its next apply leaves our other side
+ * beside it, and a pair that does not fit would refuse that deploy.
+ */
+function fit(values: Values, { fixed, written, range }: StepBounds, { roundTo }: StepRules, reasons: string[]): Values {
+  let { request, limit } = values;
+  const atMost = (most: number | undefined, why: string) => {
+    if (most === undefined || request <= most) return;
+    request = most;
+    reasons.push(`request ${readable(most)} for ${why}`);
+  };
+  const atLeast = (least: number | undefined, why: string) => {
+    if (least === undefined || limit >= least) return;
+    limit = least;
+    reasons.push(`limit ${readable(least)} for ${why}`);
+  };
+  const clamped = (bytes: number) => Math.min(Math.max(bytes, range.min ?? 0), range.max ?? Number.POSITIVE_INFINITY);
   for (const field of FIELDS) {
-    if (values[field] < min) yield ["the LimitRange's minimum", field, min];
-    if (values[field] > max) yield ["the LimitRange's maximum", field, max];
+    const before = field === 'request' ? request : limit;
+    const inside = clamped(before);
+    if (inside === before) continue;
+    if (field === 'request') request = inside;
+    else limit = inside;
+    reasons.push(`${field} ${readable(inside)} for the LimitRange's ${inside > before ? 'minimum' : 'maximum'}`);
   }
-  if (ratio !== undefined && values.limit > values.request * ratio) {
-    yield [`the LimitRange's ratio of ${ratio}`, 'request', Math.ceil(values.limit / ratio)];
+  atLeast(fixed.request, "the override's request");
+  atMost(fixed.limit, "the override's limit");
+  if (written.limit === undefined) atLeast(written.request, "the manifest's request");
+  if (written.request === undefined) atMost(written.limit, "the manifest's limit");
+
+  const ratio = range.maxLimitRequestRatio;
+  const pairOf = { request: fixed.request ?? request, limit: fixed.limit ?? limit };
+  if (ratio !== undefined && pairOf.limit > pairOf.request * ratio) {
+    const why = `the LimitRange's ratio of ${ratio}`;
+    if (fixed.request === undefined) {
+      request = Math.min(roundUp(pairOf.limit / ratio, roundTo), pairOf.limit);
+      reasons.push(`request ${readable(request)} for ${why}`);
+    } else {
+      limit = Math.max(roundDown(fixed.request * ratio, roundTo), fixed.request);
+      reasons.push(`limit ${readable(limit)} for ${why}`);
+    }
   }
-  if (fixed.limit !== undefined && values.request > fixed.limit) yield ["the override's limit", 'request', fixed.limit];
-  if (fixed.request !== undefined && values.limit < fixed.request)
-    yield ["the override's request", 'limit', fixed.request];
+  return { request, limit };
 }
 
 function roundDown(bytes: number, step: number): number {

@@ -1,7 +1,9 @@
 /** In which state a record's tuning is, with one sentence that a person can act on. */
+
+import { sameQuantity } from '../domain/quantity.ts';
 import type { ContainerStatus, MemoryStatus } from '../domain/record.ts';
-import { OWNER_LABEL } from '../domain/workload.ts';
-import type { Report } from './status.ts';
+import { FIELDS, OWNER_LABEL, type Pair } from '../domain/workload.ts';
+import type { Report } from './report.ts';
 
 /** Numbers that drift from cycle to cycle stay out of the message: it would be written anew each time. */
 export function phaseOf(
@@ -38,7 +40,12 @@ export function phaseOf(
   const gap = missing > 0 ? ` ${missing} of ${containers.length} containers have no samples yet.` : '';
   const recommended = containers.filter((container) => container.recommended);
   if (report.enforced) {
-    return { phase: 'Enforcing', message: `Applied values go out with the next change of a pod template.${gap}` };
+    const waiting = containers.filter(({ applied, current }) => applied && !isRunning(applied, current)).length;
+    const message =
+      waiting > 0
+        ? `Applied values wait for the next change of the pod template in ${waiting} of ${containers.length} containers.`
+        : 'What runs is what was applied, or fits what is used.';
+    return { phase: 'Enforcing', message: `${message}${gap}` };
   }
   if (recommended.length > 0) {
     const count = `${recommended.length} of ${containers.length} containers`;
@@ -48,4 +55,8 @@ export function phaseOf(
     };
   }
   return { phase: 'Observing', message: `The current values fit what is used.${gap}` };
+}
+
+function isRunning(applied: Pair<string>, current: Pair<string>): boolean {
+  return FIELDS.every((field) => sameQuantity(applied[field], current[field]));
 }

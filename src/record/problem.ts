@@ -5,8 +5,17 @@ export function refusal(field: string, message: string): Problem {
   return { field, message, severity: 'error' };
 }
 
+/** JSON nested some thousand levels deep overflows the stack of whoever writes it out. */
+function asText(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? 'nothing';
+  } catch {
+    return 'something nested too deep';
+  }
+}
+
 /** The value as a person recognises it, short enough for a message. */
 export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
+  const text = asText(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -2,7 +2,7 @@
  * The certificate of the webhook: read from a folder, and for a laptop made there, a CA and a leaf for localhost. The
  * API server verifies the leaf's SAN against the name that it calls, by the CA in the webhook configuration's `caBundle`.
  */
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -26,7 +26,14 @@ export async function readCertificate(folder: string): Promise<Served> {
     throw new Error(`no certificate in ${folder}: it must hold tls.crt and tls.key`, { cause: error });
   });
   if (cert === undefined || key === undefined) throw new Error(`no certificate in ${folder}`);
-  return { cert, key, expiry: Date.parse(new X509Certificate(cert).validTo) };
+  try {
+    const certificate = new X509Certificate(cert);
+    if (!certificate.checkPrivateKey(createPrivateKey(key))) throw new Error('tls.key is not the key of tls.crt');
+    return { cert, key, expiry: Date.parse(certificate.validTo) };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`the certificate in ${folder} cannot be served: ${why}`);
+  }
 }
 
 /**
@@ -79,8 +86,9 @@ export function issueLeaf(ca: KeyPair, hosts: string[], now: number): KeyPair {
 function blank(publicKey: forge.pki.PublicKey, commonName: string, now: number, days: number): forge.pki.Certificate {
   const certificate = forge.pki.createCertificate();
   certificate.publicKey = publicKey;
-  // A leading zero bit keeps the serial positive (RFC 5280, 4.1.2.2); random, so that a new CA never repeats an old one.
-  certificate.serialNumber = `0${randomBytes(16).toString('hex').slice(1)}`;
+  // Random, so that a new CA never repeats an old one; a first octet of 4x keeps it positive (RFC 5280, 4.1.2.2) and, other
+  // than 00, in its shortest form: Go's crypto/x509, and so the API server, refuses any other.
+  certificate.serialNumber = `4${randomBytes(16).toString('hex').slice(1)}`;
   // An hour back, for clocks that disagree.
   certificate.validity.notBefore = new Date(now - 3_600_000);
   certificate.validity.notAfter = new Date(now + days * DAY_MS);

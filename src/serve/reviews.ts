@@ -47,6 +47,8 @@ export function createReviewServer({ tls, store, context, metrics, log }: Review
     // Until the very end a review is answered: a 503 would let the object pass without its values.
     return503OnClosing: false,
   });
+  // fastify would read plain text, too; whoever sends it is not the API server.
+  app.removeContentTypeParser('text/plain');
   app.addHook('onSend', async (_request, reply) => {
     if (draining) reply.header('connection', 'close');
   });
@@ -65,7 +67,7 @@ export function createReviewServer({ tls, store, context, metrics, log }: Review
     const answered = answer(review, { ...context(), tuning, storeReady: store.ready() });
     const subject = subjectOf(review);
     metrics.answered(subject.kind, review.operation, answered.reason, seconds());
-    if (answered.error) log.error({ ...subject, error: answered.error }, 'a defect: admitted unchanged');
+    if (answered.error) log.error({ ...subject, err: answered.error }, 'a defect: admitted unchanged');
     else if (answered.operations.length > 0 && answered.decision) {
       log.info(
         { ...subject, uid: review.uid, reason: answered.reason, changes: describeChanges(answered.decision) },

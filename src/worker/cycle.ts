@@ -5,23 +5,17 @@
 import type { RecordKind } from '../admit/scope.ts';
 import { type UsageMap, usageKey } from '../collect/usage.ts';
 import { type Gates, isEnabled, isEnforced, overrideOf } from '../domain/ladder.ts';
-import { readBytes } from '../domain/quantity.ts';
 import type { MemoryStatus } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
-import { FIELDS, type Pair } from '../domain/workload.ts';
+import { bytesOf, type Pair } from '../domain/workload.ts';
 import { type Log, reason } from '../log.ts';
 import { lookAtContainer, type Rules } from '../recommend/container.ts';
 import type { Range } from '../recommend/step.ts';
 import { eventsOf } from '../record/events.ts';
-import {
-  type ContainerFinding,
-  findContainer,
-  isNews,
-  memoryStatus,
-  previousStatus,
-  type Report,
-  readDecision,
-} from '../record/status.ts';
+import { isNews } from '../record/news.ts';
+import { findContainer, previousStatus, readDecision } from '../record/read-back.ts';
+import type { ContainerFinding, Report } from '../record/report.ts';
+import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Cluster } from './cluster.ts';
 import { byRecord, type LiveContainer, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
 
@@ -127,10 +121,7 @@ async function tuneRecord(
   await cluster.writeStatus(record, status);
   counts.written += 1;
 
-  const news = status.history.slice(
-    0,
-    report.containers.reduce((sum, { finding }) => sum + finding.changes.length, 0),
-  );
+  const news = newsOf(report, previous, now);
   const { namespace, name } = record.metadata;
   for (const entry of news) log.info({ namespace, record: name, ...entry }, entry.change);
   for (const event of eventsOf(news)) await cluster.emit(record, event);
@@ -140,7 +131,7 @@ type Surroundings = { usage: UsageMap; previous: MemoryStatus | undefined; range
 
 function lookAt(
   workload: Workload,
-  { name, current }: LiveContainer,
+  { name, current, written }: LiveContainer,
   override: Pair<string>,
   enforced: boolean,
   { usage, previous, range, rules, now }: Surroundings,
@@ -152,20 +143,12 @@ function lookAt(
     current,
     enforced,
     fixed: bytesOf(override),
+    written,
     range,
     ...(standing && { standing }),
     ...(applied && { applied }),
   };
   return { workload: workload.ref, name, current, override, finding: lookAtContainer(look, rules, now) };
-}
-
-function bytesOf(values: Pair<string>): Pair<number> {
-  const bytes: Pair<number> = {};
-  for (const field of FIELDS) {
-    const amount = readBytes(values[field]);
-    if (amount !== undefined) bytes[field] = amount;
-  }
-  return bytes;
 }
 
 function count(containers: ContainerFinding[], counts: CycleReport): void {

@@ -1,15 +1,16 @@
 /** What the cluster holds, as a cycle needs it: records with their workloads, and the LimitRanges around them. */
+import { asWritten, readBook } from '../admit/book.ts';
 import { leaveAlone, type RecordKind } from '../admit/scope.ts';
 import type { Target } from '../collect/usage.ts';
-import { at, type JsonObject } from '../domain/json.ts';
+import { at, type JsonObject, textAt } from '../domain/json.ts';
 import { readBytes } from '../domain/quantity.ts';
 import type { RecordResource, Tuning } from '../domain/record.ts';
-import { FIELDS, kindOf, memoryOf, ownerOf, type Pair, tunedContainers, workloadRef } from '../domain/workload.ts';
+import { bytesOf, kindOf, memoryOf, ownerOf, type Pair, tunedContainers, workloadRef } from '../domain/workload.ts';
 import type { Range } from '../recommend/step.ts';
 import { createRecordStore } from '../store/records.ts';
 
-/** A tuned container and what its template says now, in bytes. */
-export type LiveContainer = { name: string; current: Pair<number> };
+/** A tuned container, what its template says now, and what it would say without us. Bytes. */
+export type LiveContainer = { name: string; current: Pair<number>; written: Pair<number> };
 export type Workload = Target & { name: string; containers: LiveContainer[] };
 export type OwnedWorkloads = { record: RecordResource; tuning: Tuning; workloads: Workload[] };
 
@@ -35,10 +36,12 @@ export function byRecord(
     if (tuning) owned.set(`${namespace}/${name}`, { record, tuning, workloads: [] });
   }
   const deploymentsOf = Map.groupBy(revisionDeployments, (deployment) =>
-    [at(deployment, 'metadata', 'namespace'), at(deployment, 'metadata', 'labels', KNATIVE_SERVICE_LABEL)].join('/'),
+    [textAt(deployment, 'metadata', 'namespace'), textAt(deployment, 'metadata', 'labels', KNATIVE_SERVICE_LABEL)].join(
+      '/',
+    ),
   );
   for (const object of objects) {
-    const namespace = String(at(object, 'metadata', 'namespace') ?? '');
+    const namespace = textAt(object, 'metadata', 'namespace');
     const tuning = store.get(namespace, ownerOf(object) ?? '');
     if (!tuning || leaveAlone(object, namespace, kind)) continue;
     owned.get(`${namespace}/${tuning.name}`)?.workloads.push(readWorkload(object, namespace, deploymentsOf));
@@ -48,11 +51,16 @@ export function byRecord(
 
 function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<string, JsonObject[]>): Workload {
   const kind = kindOf(object) ?? 'Deployment';
-  const name = String(at(object, 'metadata', 'name') ?? '');
+  const name = textAt(object, 'metadata', 'name');
   const revisions = (deploymentsOf.get(`${namespace}/${name}`) ?? []).map((deployment) =>
-    String(at(deployment, 'metadata', 'name')),
+    textAt(deployment, 'metadata', 'name'),
   );
-  const containers = tunedContainers(object).map(({ name, json }) => ({ name, current: currentMemory(json) }));
+  const book = readBook(object);
+  const containers = tunedContainers(object).map(({ name, json }) => ({
+    name,
+    current: currentMemory(json),
+    written: bytesOf(asWritten(json, book?.get(name))),
+  }));
   return {
     namespace,
     name,
@@ -64,12 +72,7 @@ function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<
 
 /** In bytes. A container with a limit and no request gets the limit as its request (API server defaulting of pods). */
 function currentMemory(container: JsonObject): Pair<number> {
-  const written = memoryOf(container);
-  const current: Pair<number> = {};
-  for (const field of FIELDS) {
-    const amount = readBytes(written[field]);
-    if (amount !== undefined) current[field] = amount;
-  }
+  const current = bytesOf(memoryOf(container));
   if (current.request === undefined && current.limit !== undefined) current.request = current.limit;
   return current;
 }

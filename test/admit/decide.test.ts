@@ -237,3 +237,15 @@ t.test('only memory is written: cpu and every other field stay', async (t) => {
   });
   t.strictSame(admitted(applied(), object).object, expected);
 });
+
+t.test(
+  'an applied value that would not fit beside a one-sided manifest while we are away is not injected',
+  async (t) => {
+    const record = applied('224Mi', '336Mi');
+    const refused = admit(create(deployment([container('function', '512Mi')])), context(record));
+    t.strictSame(memory(refused.object), { function: '512Mi/-' }, 'the next apply would leave 512Mi/336Mi');
+    t.match(refused.warnings, [/does-not-fit/]);
+    const fits = admit(create(deployment([container('function', '300Mi')])), context(record));
+    t.strictSame(memory(fits.object), { function: '224Mi/336Mi' });
+  },
+);

@@ -139,15 +139,11 @@ t.test('warnings stay within what the server delivers', async (t) => {
   t.ok(warnings.every((line) => [...line].length <= 256));
 });
 
-t.test(
-  'a record nested absurdly deep is refused, not answered with a failure',
-  { todo: 'record/problem.ts' },
-  async (t) => {
-    const deep: Json = JSON.parse('['.repeat(10_000) + ']'.repeat(10_000));
-    for (const object of [record({ enabled: deep }), record({ overrides: deep }), overriding(deep), record({}, deep)]) {
-      const { allowed, status } = validate(create(object)).response;
-      t.equal(allowed, false);
-      t.ok((status?.message ?? '').length < 1000);
-    }
-  },
-);
+t.test('a record nested absurdly deep is refused, not answered with a failure', async (t) => {
+  const deep: Json = JSON.parse('['.repeat(10_000) + ']'.repeat(10_000));
+  for (const object of [record({ enabled: deep }), record({ overrides: deep }), overriding(deep), record({}, deep)]) {
+    const { allowed, status } = validate(create(object)).response;
+    t.equal(allowed, false);
+    t.ok((status?.message ?? '').length < 1000);
+  }
+});

@@ -34,10 +34,15 @@ async function start(): Promise<AddressInfo> {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return server.address() as AddressInfo;
   }
-  const app = kind === 'fastify' ? fastify({ https: tls, bodyLimit: 7 << 20 }) : tuner();
-  if (kind === 'fastify') app.post('/mutate', async (request) => allowed(request.body as never));
+  const app = kind === 'fastify' ? plainFastify() : tuner();
   await app.listen({ host: '127.0.0.1', port: 0 });
   return app.server.address() as AddressInfo;
+}
+
+function plainFastify() {
+  const app = fastify({ https: tls, bodyLimit: 7 << 20 });
+  app.post('/mutate', async (request) => allowed(request.body as never));
+  return app;
 }
 
 /** With the record `orders` that the reviews name among as many others. */

@@ -81,7 +81,7 @@ Ctrl-C ends everything.`);
 async function pushHistory({ kubectl, metricsPush }: Cluster, name: string, bytes: number): Promise<void> {
   const pod = await until(`a pod of ${name}`, async () => {
     const { stdout } = await kubectl(['get', 'pods', '-l', `app=${name}`, '-o', 'jsonpath={.items[0].metadata.name}']);
-    return stdout !== '' && stdout;
+    return stdout === '' ? undefined : stdout;
   });
   const labels = {
     __name__: 'container_memory_working_set_bytes',

@@ -1,7 +1,7 @@
 /** The cluster of the demo: objects read from YAML files, and the watch that keeps the webhook's store equal to them. */
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { MemoryStatus, RecordResource } from '../../src/domain/record.ts';
-import { previousStatus } from '../../src/record/status.ts';
+import { previousStatus } from '../../src/record/read-back.ts';
 import type { RecordStore } from '../../src/store/records.ts';
 import type { Cluster } from '../../src/worker/cluster.ts';
 import { NotAsTold } from './expect.ts';

@@ -46,7 +46,7 @@ const look: fc.Arbitrary<Look> = fc
     { usage, current, standing: decided, applied: decided, enforced: fc.boolean() },
     { requiredKeys: ['usage', 'current', 'enforced'] },
   )
-  .map((given) => ({ fixed: {}, range: {}, ...given }));
+  .map((given) => ({ fixed: {}, written: {}, range: {}, ...given }));
 
 /** Settings as an administrator may combine them. */
 const rules: fc.Arbitrary<Rules> = fc
@@ -147,7 +147,7 @@ t.test('a step is within its bound, or lifted to what is used, or one rounding u
   const law = fc.property(look, (given) => {
     const { applied, observed, changes, recommended } = lookAtContainer({ ...given, enforced: true }, RULES, NOW);
     if (!applied || !observed || !recommended || !changes.some(({ change }) => change === 'applied')) return true;
-    const guaranteed = recommended.request === recommended.limit;
+    const guaranteed = given.current.request === given.current.limit;
     const used = { request: observed.p95, limit: observed.max };
     return (['request', 'limit'] as const).every((field) => {
       const from = given.current[field];
@@ -185,11 +185,11 @@ t.test('within the cooldown nothing that holds what is used is revised or steppe
 t.test('on steady usage the steps arrive, and then nothing changes any more', async (t) => {
   const law = fc.property(trusted, current, (given, manifest) => {
     let now = NOW;
-    let next: Look = { usage: given, current: manifest, enforced: true, fixed: {}, range: {} };
+    let next: Look = { usage: given, current: manifest, enforced: true, fixed: {}, written: {}, range: {} };
     const take = () => {
       const { recommended, applied, changes } = lookAtContainer(next, RULES, now);
       now += COOLDOWN;
-      next = { usage: given, current: applied ?? next.current, enforced: true, fixed: {}, range: {} };
+      next = { usage: given, current: applied ?? next.current, enforced: true, fixed: {}, written: {}, range: {} };
       if (recommended) next.standing = recommended;
       if (applied) next.applied = applied;
       return { recommended, applied, changes };

@@ -23,7 +23,7 @@ t.test('under enforcement the same look takes the first step, and the rationale 
   const found = look({ enforced: true });
   t.same(found.appliedMi, [224, 368]);
   t.same(found.changes, ['recommended', 'applied']);
-  t.match(found.rationale, /; applied 224Mi\/368Mi towards 224Mi\/336Mi; limit at most 30% from 512Mi$/);
+  t.match(found.rationale, /; applied 224Mi\/368Mi towards 224Mi\/336Mi; at most 30% a step, limit from 512Mi$/);
 });
 
 t.test('each new decision carries its own reason', async (t) => {
@@ -32,7 +32,7 @@ t.test('each new decision carries its own reason', async (t) => {
       change: 'recommended',
       rationale: 'p95-based with 20% headroom: 216Mi, 324Mi; rounded to 224Mi and 336Mi',
     },
-    { change: 'applied', rationale: 'applied 224Mi/368Mi towards 224Mi/336Mi; limit at most 30% from 512Mi' },
+    { change: 'applied', rationale: 'applied 224Mi/368Mi towards 224Mi/336Mi; at most 30% a step, limit from 512Mi' },
   ]);
 });
 
@@ -67,10 +67,8 @@ t.test(
       const found = look({ usage, standing, current: values(512, 768), enforced: true });
       t.same(
         [found.recommendedMi, found.appliedMi],
-        [
-          [512, 768],
-          [512, 768],
-        ],
+        [[512, 768], undefined],
+        'what runs is recommended, so there is nothing to apply',
       );
       t.ok(found.doubt);
       t.match(found.rationale, /may raise, never lower; kept at 512Mi\/768Mi/);
@@ -154,4 +152,16 @@ t.test('a recommendation needs no enforcement to be revised, and nothing is appl
   const found = look({ standing, applied: decided(512, 768, NOW) });
   t.same(found.recommendedMi, [224, 336]);
   t.equal(found.applied, undefined);
+});
+
+t.test('doubtful data recommends no limit where none is set: no limit is the highest there is', async (t) => {
+  const usage = { ...steady(110, 180, 210), partial: true };
+  const found = look({ usage, current: { request: 256 * Mi }, enforced: true });
+  t.same([found.recommended, found.applied, found.changes], [undefined, undefined, []]);
+  t.match(found.rationale, /nothing is recommended where no limit is set$/);
+  t.same(
+    look({ usage, current: { limit: 64 * Mi, request: 64 * Mi } }).recommendedMi,
+    [336, 336],
+    'a set limit may rise',
+  );
 });

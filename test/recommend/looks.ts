@@ -44,6 +44,7 @@ export const lookOf = (look: Partial<Look> = {}): Look => ({
   current: values(256, 512),
   enforced: false,
   fixed: {},
+  written: {},
   range: {},
   ...look,
 });

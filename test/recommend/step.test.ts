@@ -9,8 +9,11 @@ import { MINUTE, NOW, RULES, rulesFrom } from './rules.ts';
 type Given = Partial<StepBounds> & { standing?: Decided; now?: number; rules?: typeof RULES };
 const step = (current: Pair<number>, target: { request: number; limit: number }, given: Given = {}) => {
   const { standing, now = NOW, rules = RULES, ...bounds } = given;
-  const all = { observed: measured(1, 1, 1), fixed: {}, range: {}, raiseOnly: false, urgent: false, ...bounds };
-  const { applied, isNew, reasons } = stepMemory(current, target, standing, all, rules, now);
+  const guaranteed = current.request !== undefined && current.request === current.limit;
+  const open = { fixed: {}, written: {}, range: {}, raiseOnly: false, urgent: false };
+  const all = { observed: measured(1, 1, 1), guaranteed, ...open, ...bounds };
+  const taken = stepMemory(current, target, standing, all, rules, now);
+  const { applied, isNew, reasons } = taken ?? { applied: undefined, isNew: false, reasons: [] };
   return { applied, found: inMi(applied), isNew, because: reasons.join('; ') };
 };
 
@@ -24,18 +27,18 @@ t.test('a target within reach of one step is reached', async (t) => {
   t.same(step(values(480, 480), values(336, 336)).found, [336, 336], '30 % exactly');
   t.same(step(values(480, 496), values(320, 336)).found, [336, 352], '347.2Mi');
   t.same(step(values(320, 480), values(416, 624)).found, [416, 624], '30 % up exactly');
-  t.equal(step(values(480, 480), values(336, 336)).because, 'applied 336Mi/336Mi towards 336Mi/336Mi');
+  t.equal(step(values(480, 480), values(336, 336)).because, 'applied 336Mi/336Mi as recommended');
 });
 
 t.test('a step that was bounded says so', async (t) => {
   t.equal(
     step(values(256, 512), values(224, 336)).because,
-    'applied 224Mi/368Mi towards 224Mi/336Mi; limit at most 30% from 512Mi',
+    'applied 224Mi/368Mi towards 224Mi/336Mi; at most 30% a step, limit from 512Mi',
   );
   const rules = rulesFrom({ OPRC_CRM_STEP_PERCENT: '29' });
   t.match(
     step(values(512, 512), values(224, 224), { rules }).because,
-    /; request at most 29% from 512Mi; limit at most 29% from 512Mi/,
+    /; at most 29% a step, request from 512Mi, limit from 512Mi/,
   );
 });
 
@@ -51,12 +54,14 @@ t.test('small values rise by at least 16Mi a step, so that they arrive', async (
   t.same(step(values(48, 96), values(64, 128)).found, [64, 112], '30 % of 96Mi are more than 16Mi, and end at 112Mi');
 });
 
-t.test('a fall never ends above where it starts', async (t) => {
+t.test('a fall whose step is smaller than a rounding unit is not rounded, so that it arrives', async (t) => {
   t.same(
-    step(values(15, 31), values(14, 20), { observed: measured(0, 0, 0) }).found,
-    [15, 31],
-    'rounded towards 16Mi and 32Mi, which would be rises',
+    step(values(15, 30), values(14, 20), { observed: measured(0, 0, 0) }).found,
+    [14, 21],
+    'down by 30 %, to 21Mi',
   );
+  const rules = rulesFrom({ OPRC_CRM_STEP_PERCENT: '25' });
+  t.same(step(values(512, 32), values(512, 16), { rules, observed: measured(0, 0, 0) }).found?.[0], 512);
 });
 
 t.test('a rise within one rounding unit arrives as well', async (t) => {
@@ -82,9 +87,10 @@ t.test('the limit never falls below the observed max', async (t) => {
 });
 
 t.test('doubtful data lowers neither side and raises both', async (t) => {
-  const held = step(values(256, 512), values(224, 336), { raiseOnly: true });
-  t.same(held.found, [256, 512]);
-  t.match(held.because, /; request not lowered; .*limit not lowered$/);
+  t.same(step(values(256, 512), values(224, 336), { raiseOnly: true }).found, undefined, 'what runs stays');
+  const held = step(values(256, 320), values(224, 480), { raiseOnly: true });
+  t.same(held.found, [256, 416]);
+  t.match(held.because, /; request not lowered$/);
   t.same(step(values(256, 320), values(320, 480), { raiseOnly: true }).found, [320, 416]);
 });
 
@@ -95,7 +101,7 @@ t.test('a Guaranteed container stays one through every step', async (t) => {
 t.test('the first step is news', async (t) => {
   const { applied, isNew } = step(values(256, 512), values(224, 336));
   t.equal(isNew, true);
-  t.equal(applied.at, NOW);
+  t.equal(applied?.at, NOW);
 });
 
 t.test('one step a cooldown: not one millisecond before 30 minutes, and then', async (t) => {
@@ -104,7 +110,7 @@ t.test('one step a cooldown: not one millisecond before 30 minutes, and then', a
   t.same([before.applied, before.isNew], [standing, false]);
   t.equal(before.because, 'no further step before 2026-01-31T10:30:00.000Z (cooldown)');
   const after = step(values(224, 368), values(224, 336), { standing, now: NOW + 30 * MINUTE });
-  t.same([after.found, after.isNew, after.applied.at], [[224, 336], true, NOW + 30 * MINUTE]);
+  t.same([after.found, after.isNew, after.applied?.at], [[224, 336], true, NOW + 30 * MINUTE]);
 });
 
 t.test('a step that leads to what is applied already is no news', async (t) => {
@@ -159,4 +165,30 @@ t.test('a side that an override fixes is one that the other has to fit', async (
     /limit 400Mi for the override's request/,
   );
   t.same(step({}, values(224, 336), { fixed: { request: 336 * Mi } }).found, [224, 336]);
+});
+
+t.test(
+  "beside an override the other side fits the LimitRange's ratio, not our own value of the fixed side",
+  async (t) => {
+    const range = { maxLimitRequestRatio: 2 };
+    const { found, because } = step(values(256, 512), values(224, 336), { range, fixed: { limit: 1024 * Mi } });
+    t.equal(found?.[0], 512, 'pods with 1Gi/224Mi would be refused');
+    t.match(because, /; request 512Mi for the LimitRange's ratio of 2$/);
+    t.equal(step(values(256, 512), values(224, 336), { range, fixed: { request: 100 * Mi } }).found?.[1], 192);
+  },
+);
+
+t.test('a manifest that names one side only gets another side that fits beside it, should we be away', async (t) => {
+  const requestOnly = step({ request: 512 * Mi }, values(400, 480), { written: { request: 512 * Mi } });
+  t.same(requestOnly.found, [400, 512]);
+  t.match(requestOnly.because, /; limit 512Mi for the manifest's request$/);
+  const limitOnly = step(values(256, 256), values(320, 480), { written: { limit: 256 * Mi }, guaranteed: false });
+  t.same(limitOnly.found, [256, 320]);
+  t.match(limitOnly.because, /; request 256Mi for the manifest's limit$/);
+  t.same(step(values(512, 512), values(400, 480), { written: values(512, 512), guaranteed: false }).found, [400, 480]);
+});
+
+t.test('what runs already is nothing to apply', async (t) => {
+  t.equal(step(values(224, 336), values(224, 336)).applied, undefined);
+  t.same(step(values(224, 336), values(224, 336), { standing: decided(224, 336, NOW) }).isNew, false);
 });

@@ -2,7 +2,7 @@
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { ContainerStatus, MemoryStatus, RecordResource } from '../../src/domain/record.ts';
 import type { Finding } from '../../src/recommend/container.ts';
-import type { ContainerFinding, Report } from '../../src/record/status.ts';
+import type { ContainerFinding, Report } from '../../src/record/report.ts';
 import { decided, measured, values } from '../recommend/looks.ts';
 
 /** A record whose `spec.nfr` says this, and whose status that. */

@@ -17,7 +17,7 @@ const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_00
 export function playRules(scenario: Scenario, check: Check): void {
   const env: Record<string, string> = {};
   const usage: Usage = { partial: false };
-  const look: Look = { usage, current: {}, enforced: false, fixed: {}, range: {} };
+  const look: Look = { usage, current: {}, enforced: false, fixed: {}, written: {}, range: {} };
   let now = NOW;
   let finding: Finding | undefined;
 

@@ -1,0 +1,41 @@
+/** Whether a new status is worth a write: etcd, every watcher and a person's patience pay for each one. */
+import { at } from '../domain/json.ts';
+import { readBytes } from '../domain/quantity.ts';
+import type { MemoryStatus } from '../domain/record.ts';
+import { findContainer, moment } from './read-back.ts';
+
+/** A value moving by less than this between two looks is no news to a reader. */
+const NEWS_RATIO = 0.1;
+
+/** Status is refreshed at least this often, so that a reader can see that the worker lives. */
+const REFRESH_MS = 3_600_000;
+
+/** Whether a person who reads the record would learn something from the new status. */
+export function isNews(next: MemoryStatus, previous: MemoryStatus | undefined): boolean {
+  if (!previous) return true;
+  const age = moment(next.observed_at) - moment(previous.observed_at);
+  if (Number.isNaN(age) || age >= REFRESH_MS) return true;
+  return JSON.stringify(headline(next)) !== JSON.stringify(headline(previous)) || observedMoved(next, previous);
+}
+
+function headline({ phase, message, workloads, containers }: MemoryStatus) {
+  const decided = containers.map(
+    ({ workload, name, current, override, recommended, applied, source, observed, doubt }) => [
+      [workload, name, source, observed !== undefined, doubt !== undefined],
+      [current, override, recommended, applied].map(
+        (values) => values && [values.request, values.limit, at(values, 'at')],
+      ),
+    ],
+  );
+  return [phase, message, workloads, decided];
+}
+
+function observedMoved(next: MemoryStatus, previous: MemoryStatus): boolean {
+  return next.containers.some(({ workload, name, observed }) => {
+    const before = findContainer(previous, workload, name)?.observed;
+    return (['ws_avg', 'ws_p95', 'ws_max'] as const).some((key) => {
+      const [to, from] = [readBytes(observed?.[key]), readBytes(before?.[key])];
+      return to !== undefined && from !== undefined && Math.abs(to - from) > from * NEWS_RATIO;
+    });
+  });
+}

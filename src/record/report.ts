@@ -1,0 +1,29 @@
+/** What one cycle found out about a record: what the status is made of. */
+import type { Problem } from '../domain/record.ts';
+import type { Pair } from '../domain/workload.ts';
+import type { Finding } from '../recommend/container.ts';
+
+/** What one cycle found out about one container of a record. */
+export type ContainerFinding = {
+  /** e.g. `Deployment/orders` */
+  workload: string;
+  name: string;
+  /** bytes */
+  current: Pair<number>;
+  /** the override in force, as the person wrote it */
+  override: Pair<string>;
+  finding: Finding;
+};
+
+/** What one cycle found out about a record. */
+export type Report = {
+  enabled: boolean;
+  enforced: boolean;
+  workloads: number;
+  /** why usage could not be read at all; the containers of the last status stay */
+  trouble?: string;
+  problems: readonly Problem[];
+  containers: ContainerFinding[];
+  /** the long window as people write it, e.g. `6h` */
+  window: string;
+};

@@ -1,0 +1,155 @@
+import type { ServerResponse } from 'node:http';
+import t, { type Test } from 'tap';
+import { createPrometheus, PrometheusError, type QueryResult } from '../../src/collect/prometheus.ts';
+import type { Json } from '../../src/domain/json.ts';
+import { playPrometheus, sendJson, sendText, vector } from './played-prometheus.ts';
+
+const NOW = Date.parse('2026-01-31T10:00:00.500Z');
+const TIMEOUT_MS = 5_000;
+
+/** What a query gives when Prometheus answers so. */
+async function asked(t: Test, answer: (response: ServerResponse) => void): Promise<QueryResult> {
+  const server = await playPrometheus((_question, response) => answer(response));
+  t.teardown(server.close);
+  return createPrometheus(server.url, TIMEOUT_MS).query('up', NOW);
+}
+
+/** The error of a query that Prometheus answers so. */
+async function refused(t: Test, answer: (response: ServerResponse) => void): Promise<PrometheusError> {
+  const error = await asked(t, answer).then(
+    (result) => t.fail('it was taken for an answer', { result }),
+    (reason) => reason,
+  );
+  t.ok(error instanceof PrometheusError);
+  t.notMatch(error.message, /[\n\r\t]/, 'one line');
+  return error;
+}
+
+t.test('a query is a form, with one fixed time, below whatever path the URL has', async (t) => {
+  const server = await playPrometheus((_question, response) => sendJson(response, vector([])));
+  t.teardown(server.close);
+  const promql = 'max_over_time(m{a=~"x|y"}[10m]) > 0';
+  await createPrometheus(`${server.url}/select/0/prometheus`, TIMEOUT_MS).query(promql, NOW);
+  const [question] = server.questions;
+  t.match(question, {
+    method: 'POST',
+    path: '/select/0/prometheus/api/v1/query',
+    contentType: 'application/x-www-form-urlencoded',
+  });
+  t.strictSame(Object.fromEntries(question?.form ?? []), { query: promql, time: '1769853600.5', timeout: '5000ms' });
+});
+
+t.test('rows are labels and a number', async (t) => {
+  const labels = { namespace: 'shop', workload: 'orders', container: 'function' };
+  const result = await asked(t, (response) => sendJson(response, vector([[labels, '188743680']])));
+  t.strictSame(result, { rows: [{ labels, value: 188_743_680 }], partial: false });
+});
+
+t.test('values that are no amount of memory are dropped', async (t) => {
+  const values = ['NaN', '+Inf', '-Inf', '0', '-1', '', 'x', '1e8'];
+  const result = await asked(t, (response) =>
+    sendJson(response, vector(values.map((value) => [{ container: value }, value]))),
+  );
+  t.strictSame(result, { rows: [{ labels: { container: '1e8' }, value: 1e8 }], partial: false });
+});
+
+t.test('nothing found is an answer without rows', async (t) => {
+  t.strictSame(await asked(t, (response) => sendJson(response, vector([]))), { rows: [], partial: false });
+});
+
+t.test('an answer that says of itself that it lacks something is partial; a remark on the query is not', async (t) => {
+  const partial = async (more: object) =>
+    (await asked(t, (response) => sendJson(response, vector([[{}, 1]], more)))).partial;
+  t.equal(await partial({ warnings: ['a store did not answer'] }), true, 'Thanos');
+  t.equal(await partial({ isPartial: true }), true, 'VictoriaMetrics');
+  t.equal(await partial({ warnings: [] }), false);
+  t.equal(await partial({ isPartial: false }), false);
+  t.equal(await partial({ infos: ['PromQL info: metric might not be a counter'] }), false);
+});
+
+t.test('rows that are none make the answer partial', async (t) => {
+  const result = await asked(t, (response) =>
+    sendJson(response, { status: 'success', data: { result: [null, 'x', { value: [0, '1'] }] } }),
+  );
+  t.strictSame(result, { rows: [], partial: true });
+});
+
+t.test("Prometheus' own refusal reaches the reader in its own words", async (t) => {
+  const body = { status: 'error', errorType: 'execution', error: 'query processing would load too many samples' };
+  const error = await refused(t, (response) => sendJson(response, body, 422));
+  t.equal(error.status, 422);
+  t.equal(error.message, 'Prometheus refused a query: HTTP 422 query processing would load too many samples');
+});
+
+t.test('plain text is told as it is: starting, not found, a page of a proxy', async (t) => {
+  const starting = await refused(t, (response) => sendText(response, 'Service Unavailable', 503));
+  t.strictSame([starting.status, starting.message], [503, 'Prometheus refused a query: HTTP 503 Service Unavailable']);
+  const missing = await refused(t, (response) => sendText(response, '404 page not found\n', 404));
+  t.strictSame([missing.status, missing.message], [404, 'Prometheus refused a query: HTTP 404 404 page not found']);
+  const page = `<html>\r\n<head>\n\t<title>502 Bad Gateway</title>${'x'.repeat(5000)}`;
+  const proxy = await refused(t, (response) => sendText(response, page, 502));
+  t.match(proxy.message, /^Prometheus refused a query: HTTP 502 <html> <head> <title>502 Bad Gateway/);
+  t.ok(proxy.message.length < 300);
+});
+
+t.test('what is no answer of Prometheus is told as that, whatever the status says', async (t) => {
+  const nonsense: Json[] = [null, [], 'x', {}, { status: 'success' }, { status: 'success', data: { result: {} } }];
+  for (const body of nonsense) {
+    const { message } = await refused(t, (response) => sendJson(response, body));
+    t.match(
+      message,
+      /^Prometheus answered without a result|^Prometheus answered HTTP 200, but not as/,
+      JSON.stringify(body),
+    );
+  }
+  const page = await refused(t, (response) => sendText(response, '<html>please log in</html>', 200));
+  t.equal(page.message, 'Prometheus answered HTTP 200, but not as Prometheus does: <html>please log in</html>');
+});
+
+t.test('a Prometheus that is not there is told with its address and why', async (t) => {
+  const gone = await playPrometheus(() => {});
+  await gone.close();
+  const { port } = new URL(gone.url);
+  const error = await createPrometheus(gone.url, TIMEOUT_MS)
+    .query('up', NOW)
+    .catch((reason) => reason);
+  t.ok(error instanceof PrometheusError);
+  t.equal(error.status, 0);
+  t.equal(
+    error.message,
+    `Prometheus does not answer at ${gone.url}/api/v1/query: connect ECONNREFUSED 127.0.0.1:${port}`,
+  );
+  // A name with several addresses fails with one error that holds an error for each.
+  const byName = createPrometheus(`http://localhost:${port}`, TIMEOUT_MS).query('up', NOW);
+  await t.rejects(byName, { message: /does not answer at http:\/\/localhost:\d+\/api\/v1\/query: .*ECONNREFUSED/ });
+});
+
+t.test('a Prometheus that hangs or breaks off is not waited for', async (t) => {
+  const hanging = await playPrometheus(() => {});
+  t.teardown(hanging.close);
+  // The server's own timeout comes first, ours is 2 s behind: here the server's has passed long ago.
+  await t.rejects(createPrometheus(hanging.url, -1_900).query('up', NOW), {
+    status: 0,
+    message: /^Prometheus does not answer at http:.*: The operation was aborted due to timeout$/,
+  });
+  const broken = await refused(t, (response) => {
+    response.writeHead(200, { 'content-length': '100' }).write('{"status":');
+    response.destroy();
+  });
+  t.strictSame([broken.status, /^Prometheus does not answer at .*: [^ ].*$/.test(broken.message)], [0, true]);
+});
+
+t.test('a password in the URL is sent as one, and reaches nobody who reads the record or the log', async (t) => {
+  const server = await playPrometheus((question, response) => {
+    sendJson(response, vector([[{ authorization: question.authorization }, 1]]));
+  });
+  const url = server.url.replace('//', '//reader:s%C3%A9cret@');
+  const { rows } = await createPrometheus(url, TIMEOUT_MS).query('up', NOW);
+  t.equal(rows[0]?.labels.authorization, `Basic ${Buffer.from('reader:sécret').toString('base64')}`);
+  await server.close();
+  const error = await createPrometheus(url, TIMEOUT_MS)
+    .query('up', NOW)
+    .catch((reason) => reason);
+  t.match(error.message, `Prometheus does not answer at ${server.url}/api/v1/query: `);
+  t.notMatch(error.message, 'cret');
+});
