@@ -21,8 +21,8 @@ export type Prometheus = {
 export class PrometheusError extends Error {
   /** HTTP status; 0 when there was no answer */
   readonly status: number;
-  constructor(message: string, status: number, cause?: unknown) {
-    super(message, { cause });
+  constructor(message: string, status: number) {
+    super(message);
     this.name = 'PrometheusError';
     this.status = status;
   }
@@ -77,8 +77,9 @@ async function post(
     });
     return { status: response.status, text: await response.text() };
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    throw new PrometheusError(`Prometheus does not answer at ${url}: ${reason(cause)}`, 0, error);
+    // "fetch failed" says nothing; its cause does.
+    const cause = error instanceof Error ? (error.cause ?? error) : error;
+    throw new PrometheusError(`Prometheus does not answer at ${url}: ${reason(cause)}`, 0);
   }
 }
 

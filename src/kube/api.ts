@@ -12,6 +12,7 @@ import {
   setHeaderOptions,
 } from '@kubernetes/client-node';
 import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
+import { reason } from '../log.ts';
 
 /** A kind of resource, as it stands in the API's path. */
 export type ResourceType = { group: string; version: string; plural: string };
@@ -41,7 +42,8 @@ const PAGE = 500;
 export class ApiError extends Error {
   readonly code: number;
   constructor(attempt: string, cause: unknown) {
-    super(`${attempt}: ${describe(cause)}`, { cause });
+    // Not as its `cause`: the message tells it already, and the library's own is a dump of headers and body.
+    super(`${attempt}: ${describe(cause)}`);
     this.name = 'ApiError';
     this.code = cause instanceof ApiException ? cause.code : 0;
   }
@@ -114,8 +116,8 @@ function describe(error: unknown): string {
     const message = messageOf(error.body);
     return message === undefined ? `HTTP ${error.code}` : `${message} (HTTP ${error.code})`;
   }
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message;
+  // "fetch failed" says nothing; its cause does.
+  return reason(error instanceof Error ? (error.cause ?? error) : error);
 }
 
 function messageOf(body: unknown): string | undefined {

@@ -3,6 +3,8 @@
  * after any error but a 410 (client-node 2.0.1 `dist/cache.js`); here every end of a watch leads to the next one, and a
  * resource version that is too old to a new list.
  */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type KubeConfig, Watch } from '@kubernetes/client-node';
 import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { type Log, reason } from '../log.ts';
@@ -16,19 +18,34 @@ export type Sink = {
   confirm(now: number): void;
 };
 
-/** Why a watch ended. */
-type End = { gone: boolean; error?: unknown };
+/** Why a watch ended, and whether what we hold has to be listed anew. */
+type End = { relist: boolean; error?: unknown };
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 15_000;
 
-/** Follows until the signal aborts; never rejects. */
+/**
+ * Follows until the signal aborts; never rejects. What is on its way then is not waited for: a process that ends must not
+ * hang on a server that does.
+ */
 export async function follow(
   config: KubeConfig,
   api: Api,
   type: ResourceType,
   sink: Sink,
   { log, signal }: { log: Log; signal: AbortSignal },
+): Promise<void> {
+  if (signal.aborted) return;
+  await Promise.race([followForEver(config, api, type, sink, log, signal), once(signal, 'abort')]);
+}
+
+async function followForEver(
+  config: KubeConfig,
+  api: Api,
+  type: ResourceType,
+  sink: Sink,
+  log: Log,
+  signal: AbortSignal,
 ): Promise<void> {
   const what = `${type.plural}.${type.group}`;
   let wait = FIRST_WAIT_MS;
@@ -47,7 +64,7 @@ export async function follow(
         version = next;
         wait = FIRST_WAIT_MS;
       });
-      if (end.gone) version = undefined;
+      if (end.relist) version = undefined;
       if (end.error) throw end.error;
       // Someone between us and the server may close every watch at once.
       await pause(FIRST_WAIT_MS, signal);
@@ -74,16 +91,17 @@ async function watchOnce(
   const watch = new Watch(config);
   const onEvent = (event: string, object: unknown) => {
     const item = asObject(object);
-    if (!item) return;
-    if (event === 'ERROR') {
-      const gone = item.code === 410;
-      resolve(gone ? { gone } : { gone, error: new Error(`the watch failed: ${item.message}`) });
-      return;
+    if (!item || signal.aborted) return;
+    if (event === 'ERROR') return resolve(endOf(item.code, new Error(`the watch failed: ${item.message}`)));
+    try {
+      if (event === 'DELETED') sink.delete(item);
+      else if (event === 'ADDED' || event === 'MODIFIED') sink.set(item);
+    } catch (error) {
+      // The library would swallow it, and with it the event.
+      return resolve({ relist: true, error });
     }
-    if (event === 'DELETED') sink.delete(item);
-    else if (event === 'ADDED' || event === 'MODIFIED') sink.set(item);
     sink.confirm(Date.now());
-    progress(textAt(item, 'metadata', 'resourceVersion') || resourceVersion);
+    progress(String(at(item, 'metadata', 'resourceVersion') ?? resourceVersion));
   };
   const connection = await watch.watch(
     `/apis/${group}/${version}/${plural}`,
@@ -91,10 +109,11 @@ async function watchOnce(
     onEvent,
     (error: unknown) => {
       ended = true;
-      resolve(endOf(error));
+      resolve(endOf(at(error, 'statusCode'), error));
     },
   );
-  if (!ended) sink.confirm(Date.now());
+  if (signal.aborted) connection.abort();
+  else if (!ended) sink.confirm(Date.now());
   const abort = () => connection.abort();
   signal.addEventListener('abort', abort, { once: true });
   const end = await promise;
@@ -103,16 +122,19 @@ async function watchOnce(
   return end;
 }
 
-/** A quiet resource ends its watch by inactivity: that is no error, only a reason to watch again. */
-function endOf(error: unknown): End {
-  if (at(error, 'statusCode') === 410) return { gone: true };
+/**
+ * A quiet resource ends its watch by inactivity: that is no error, only a reason to watch again. After a refusal there
+ * may be no way on from our version: it is too old (410), or too new for a server that was restored from a backup (504).
+ *
+ * @param code the HTTP status; absent when the connection broke
+ */
+function endOf(code: unknown, error: unknown): End {
+  if (code === 410) return { relist: true };
   const quiet = error instanceof Error && error.name === 'TimeoutError';
-  return error && !quiet ? { gone: false, error } : { gone: false };
+  const relist = code !== undefined;
+  return error && !quiet ? { relist, error } : { relist };
 }
 
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, milliseconds);
-  signal.addEventListener('abort', () => resolve(), { once: true });
-  return promise.finally(() => clearTimeout(timer));
+  return sleep(milliseconds, undefined, { signal }).catch(() => {});
 }

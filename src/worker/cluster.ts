@@ -37,8 +37,11 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
       return (await api.list(records)).items as unknown as RecordResource[];
     },
     async workloads() {
-      const services = knative ? listOptional(KNATIVE_SERVICES, OWNER_LABEL) : [];
-      return [...(await api.list(DEPLOYMENTS, OWNER_LABEL)).items, ...(await services)];
+      const [deployments, services] = await Promise.all([
+        api.list(DEPLOYMENTS, OWNER_LABEL),
+        knative ? listOptional(KNATIVE_SERVICES, OWNER_LABEL) : [],
+      ]);
+      return [...deployments.items, ...services];
     },
     async revisionDeployments() {
       return knative ? (await api.list(DEPLOYMENTS, 'serving.knative.dev/service')).items : [];

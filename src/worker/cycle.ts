@@ -116,14 +116,17 @@ async function tuneRecord(
     }
   }
   const status = memoryStatus(report, record.metadata.name, previous, now);
-  count(report.containers, counts);
+  counts.containers += report.containers.length;
   if (!isNews(status, previous)) return;
   await cluster.writeStatus(record, status);
   counts.written += 1;
 
   const news = newsOf(report, previous, now);
   const { namespace, name } = record.metadata;
-  for (const entry of news) log.info({ namespace, record: name, ...entry }, entry.change);
+  for (const entry of news) {
+    counts[entry.change] += 1;
+    log.info({ namespace, record: name, ...entry }, entry.change);
+  }
   for (const event of eventsOf(news)) await cluster.emit(record, event);
 }
 
@@ -149,11 +152,4 @@ function lookAt(
     ...(applied && { applied }),
   };
   return { workload: workload.ref, name, current, override, finding: lookAtContainer(look, rules, now) };
-}
-
-function count(containers: ContainerFinding[], counts: CycleReport): void {
-  counts.containers += containers.length;
-  for (const { finding } of containers) {
-    for (const { change } of finding.changes) counts[change] += 1;
-  }
 }

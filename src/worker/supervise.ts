@@ -10,22 +10,32 @@ export type Supervised = {
   stop(): Promise<void>;
 };
 
-const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 60_000;
+/** What is run, and how long a thread that died is waited for: the first time, and at most. */
+export type Supervision = { thread: URL; firstWaitMs: number; longestWaitMs: number };
 
-export function superviseWorker(settings: Settings, log: Log): Supervised {
+const SUPERVISION: Supervision = {
+  thread: new URL('./thread.ts', import.meta.url),
+  firstWaitMs: 1_000,
+  longestWaitMs: 60_000,
+};
+
+export function superviseWorker(
+  settings: Settings,
+  log: Log,
+  { thread, firstWaitMs, longestWaitMs } = SUPERVISION,
+): Supervised {
   let worker: Worker | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let wait = FIRST_WAIT_MS;
+  let wait = firstWaitMs;
   let text = '';
   let stopped = false;
 
   const start = () => {
-    let cause: unknown;
-    worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: settings });
+    let cause: unknown = 'it ended by itself';
+    worker = new Worker(thread, { workerData: settings });
     worker.on('message', (told: Told) => {
       text = told.metrics;
-      wait = FIRST_WAIT_MS;
+      wait = firstWaitMs;
     });
     worker.on('error', (error) => {
       cause = error;
@@ -34,7 +44,7 @@ export function superviseWorker(settings: Settings, log: Log): Supervised {
       if (stopped) return;
       log.error({ code, error: reason(cause), retryMs: wait }, 'the worker thread died; it is started again');
       timer = setTimeout(start, wait);
-      wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+      wait = Math.min(wait * 2, longestWaitMs);
     });
   };
   start();

@@ -3,7 +3,7 @@ import { asWritten, readBook } from '../admit/book.ts';
 import { leaveAlone, type RecordKind } from '../admit/scope.ts';
 import type { Target } from '../collect/usage.ts';
 import { at, type JsonObject, textAt } from '../domain/json.ts';
-import { readBytes } from '../domain/quantity.ts';
+import { parseQuantity, readBytes } from '../domain/quantity.ts';
 import type { RecordResource, Tuning } from '../domain/record.ts';
 import { bytesOf, kindOf, memoryOf, ownerOf, type Pair, tunedContainers, workloadRef } from '../domain/workload.ts';
 import type { Range } from '../recommend/step.ts';
@@ -86,7 +86,8 @@ export function rangeOf(limitRanges: JsonObject[], namespace: string): Range {
     for (const limit of Array.isArray(limits) ? limits : []) {
       if (at(limit, 'type') !== 'Container') continue;
       const [min, max] = [readBytes(at(limit, 'min', 'memory')), readBytes(at(limit, 'max', 'memory'))];
-      const ratio = Number(at(limit, 'maxLimitRequestRatio', 'memory'));
+      // A quantity without a unit, which the API server spells its own way: 1.5 is stored as 1500m.
+      const ratio = Number(parseQuantity(at(limit, 'maxLimitRequestRatio', 'memory')) ?? 0n) / 1e9;
       if (min !== undefined) range.min = Math.max(min, range.min ?? 0);
       if (max !== undefined) range.max = Math.min(max, range.max ?? max);
       if (ratio > 0) range.maxLimitRequestRatio = Math.min(ratio, range.maxLimitRequestRatio ?? ratio);

@@ -15,7 +15,7 @@ const applied = (name: string, request: string, limit: string) => ({
 });
 const OVERRIDES = { function: { request: '300Mi', limit: '400Mi' } };
 
-t.test("Knative Services, through Knative's own webhooks", { skip: can.ok ? false : can.why }, async (t) => {
+t.test("Knative Services, through Knative's own webhooks", { skip: can.ok ? false : 'needs Go 1.26' }, async (t) => {
   const cluster = await startCluster({ ...parts, say: console.error });
   t.teardown(() => cluster.stop());
   const tuner = await startTuner(cluster);

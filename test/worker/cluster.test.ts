@@ -1,0 +1,111 @@
+import t, { type Test } from 'tap';
+import { createApi } from '../../src/kube/api.ts';
+import { clusterOf } from '../../src/worker/cluster.ts';
+import { type Asked, page, playApiServer } from '../kube/played-api-server.ts';
+import { record } from './played-cluster.ts';
+
+const RECORDS = { group: 'oaas.io', version: 'v1alpha1', plural: 'classruntimes' };
+
+async function played(t: Test, knative = true) {
+  const server = await playApiServer();
+  t.teardown(server.close);
+  return { server, cluster: clusterOf(createApi(server.config), RECORDS, knative) };
+}
+
+const named = (name: string) => page([{ metadata: { name } }], '1');
+
+/** Two requests that are on their way together, Knative's first. */
+async function both(next: () => Promise<Asked>): Promise<Asked[]> {
+  const asked = [await next(), await next()];
+  return asked.sort((a, b) => b.path.localeCompare(a.path));
+}
+
+t.test('the workloads are the Deployments and Knative Services that carry the label', async (t) => {
+  const { server, cluster } = await played(t);
+  const workloads = cluster.workloads();
+  const [services, deployments] = await both(server.next);
+  t.match(services, { path: '/apis/serving.knative.dev/v1/services', query: { labelSelector: 'oaas.io/owner' } });
+  t.match(deployments, { path: '/apis/apps/v1/deployments', query: { labelSelector: 'oaas.io/owner' } });
+  services?.reply(named('knative'));
+  deployments?.reply(named('plain'));
+  t.match(await workloads, [{ metadata: { name: 'plain' } }, { metadata: { name: 'knative' } }]);
+});
+
+t.test('a cluster without Knative is no error; one that refuses to say is', async (t) => {
+  const { server, cluster } = await played(t);
+  const without = cluster.workloads();
+  const [services, deployments] = await both(server.next);
+  services?.refuse(404, 'the server could not find the requested resource');
+  deployments?.reply(named('plain'));
+  t.equal((await without).length, 1);
+
+  const forbidden = cluster.workloads();
+  const [refused, listed] = await both(server.next);
+  refused?.refuse(403, 'services.serving.knative.dev is forbidden');
+  await refused?.closed;
+  listed?.reply(named('plain'));
+  await t.rejects(forbidden, { code: 403 });
+});
+
+t.test('an API server that refuses both lists fails the call and nothing else', async (t) => {
+  const { server, cluster } = await played(t);
+  const failing = cluster.workloads().catch((error) => error);
+  const [services, deployments] = await both(server.next);
+  deployments?.refuse(500, 'etcd is slow');
+  t.equal((await failing).code, 500);
+  services?.refuse(500, 'etcd is slow');
+  // An error that nobody handles would end the thread, and fails this test before the next call is answered.
+  const after = cluster.records();
+  (await server.next()).reply(page([], '2'));
+  await after;
+});
+
+t.test('with Knative switched off it is not asked about', async (t) => {
+  const { server, cluster } = await played(t, false);
+  const workloads = cluster.workloads();
+  (await server.next()).reply(named('plain'));
+  t.equal((await workloads).length, 1);
+  t.strictSame(await cluster.revisionDeployments(), []);
+});
+
+t.test('the Deployments of Revisions are found by the label that Knative gives them', async (t) => {
+  const { server, cluster } = await played(t);
+  const revisions = cluster.revisionDeployments();
+  const asked = await server.next();
+  t.equal(asked.query.labelSelector, 'serving.knative.dev/service');
+  asked.reply(named('orders-00001-deployment'));
+  t.equal((await revisions).length, 1);
+});
+
+t.test('of the status only our part is written, and nothing of the spec', async (t) => {
+  const { server, cluster } = await played(t);
+  const orders = { ...record('orders'), kind: 'ClassRuntime', status: { conditions: [{ type: 'Ready' }] } };
+  const memory = { phase: 'NoData' as const, message: 'x', workloads: 0, containers: [], history: [] };
+  const written = cluster.writeStatus(orders, memory);
+  const asked = await server.next();
+  t.equal(asked.path, '/apis/oaas.io/v1alpha1/namespaces/shop/classruntimes/orders/status');
+  t.strictSame(JSON.parse(asked.body), {
+    apiVersion: 'oaas.io/v1alpha1',
+    kind: 'ClassRuntime',
+    metadata: { namespace: 'shop', name: 'orders' },
+    status: { nfr_recommendations: { memory } },
+  });
+  asked.reply({});
+  await written;
+});
+
+t.test('an Event points to its record', async (t) => {
+  const { server, cluster } = await played(t);
+  const orders = { ...record('orders'), metadata: { namespace: 'shop', name: 'orders', uid: 'u-1' } };
+  const emitted = cluster.emit(orders, { type: 'Normal', reason: 'Recommended', message: 'more' });
+  const asked = await server.next();
+  t.equal(asked.path, '/api/v1/namespaces/shop/events');
+  t.match(JSON.parse(asked.body), {
+    metadata: { generateName: 'orders.', namespace: 'shop' },
+    involvedObject: { apiVersion: 'oaas.io/v1alpha1', kind: 'DeploymentRecord', namespace: 'shop', name: 'orders', uid: 'u-1' },
+    ...{ type: 'Normal', reason: 'Recommended', message: 'more', count: 1 },
+    source: { component: 'oaas-tuner' },
+  });
+  asked.reply({}, 201);
+  await emitted;
+});

@@ -1,0 +1,100 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { readSettings, type Settings } from '../../src/settings.ts';
+import { superviseWorker } from '../../src/worker/supervise.ts';
+import { until } from '../cluster/until.ts';
+import { playApiServer } from '../kube/played-api-server.ts';
+import { listenedLog } from '../serve/log-lines.ts';
+
+function settingsOf(env: Record<string, string> = {}): Settings {
+  const read = readSettings(env);
+  if ('problems' in read) throw new Error(read.problems.join('\n'));
+  return read.settings;
+}
+
+/** A thread that is this program. */
+const thread = (code: string) => new URL(`data:text/javascript,${encodeURIComponent(code)}`);
+const DIED = 'the worker thread died; it is started again';
+
+t.test('a thread that dies is started again, each time a little later', async (t) => {
+  const { log, line } = listenedLog();
+  const dying = { thread: thread('throw new Error("out of luck")'), firstWaitMs: 10, longestWaitMs: 40 };
+  const supervised = superviseWorker(settingsOf(), log, dying);
+  for (const retryMs of [10, 20, 40, 40]) {
+    t.match(await line(DIED), { level: 50, code: 1, error: 'out of luck', retryMs });
+  }
+  await supervised.stop();
+});
+
+t.test('a thread that ends by itself has died, too', async (t) => {
+  const { log, line } = listenedLog();
+  const ending = { thread: thread('process.exit(0)'), firstWaitMs: 10, longestWaitMs: 40 };
+  const supervised = superviseWorker(settingsOf(), log, ending);
+  t.match(await line(DIED), { code: 0, error: 'it ended by itself' });
+  await supervised.stop();
+});
+
+t.test('its metrics are those that it told last, also after its death; life resets the waiting', async (t) => {
+  const { log, line } = listenedLog();
+  const code = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    parentPort.postMessage({ metrics: 'profile ' + workerData.profile });
+    parentPort.once('message', () => {});
+    setImmediate(() => { throw new Error('later'); });`;
+  const living = { thread: thread(code), firstWaitMs: 10, longestWaitMs: 40 };
+  const supervised = superviseWorker(settingsOf({ OPRC_CRM_PROFILE: 'edge' }), log, living);
+  t.equal(supervised.metrics(), '', 'before it has said anything');
+  for (let count = 0; count < 3; count += 1) t.match(await line(DIED), { error: 'later', retryMs: 10 });
+  t.equal(supervised.metrics(), 'profile edge');
+  await supervised.stop();
+});
+
+t.test('after stop it is not started again, whether it lived or was being waited for', async (t) => {
+  const { log, lines, line } = listenedLog();
+  const dying = { thread: thread('throw new Error("x")'), firstWaitMs: 20, longestWaitMs: 20 };
+  const waiting = superviseWorker(settingsOf(), log, dying);
+  await line(DIED);
+  await waiting.stop();
+  const living = superviseWorker(settingsOf(), log, { ...dying, thread: thread('setInterval(() => {}, 1000)') });
+  await living.stop();
+  // Longer than the wait after which it would have been started.
+  await delay(60);
+  t.equal(lines.length, 1);
+});
+
+t.test('the real thread works: a cycle against an API server that fails, then one that answers', async (t) => {
+  const server = await playApiServer();
+  t.teardown(server.close);
+  const before = process.env.KUBECONFIG;
+  const folder = t.testdir({ kubeconfig: server.kubeconfig });
+  process.env.KUBECONFIG = `${folder}/kubeconfig`;
+  t.teardown(() => {
+    if (before === undefined) delete process.env.KUBECONFIG;
+    else process.env.KUBECONFIG = before;
+  });
+  const { log, lines } = listenedLog();
+  const settings = settingsOf({
+    OPRC_CRM_PROM_URL: 'http://127.0.0.1:9',
+    OPRC_CRM_ANALYZER_INTERVAL_SECS: '1',
+    OAAS_TUNER_LOG_LEVEL: 'silent',
+  });
+  const supervised = superviseWorker(settings, log);
+  t.teardown(() => supervised.stop());
+  const answer = async (times: number, how: 'refuse' | 'reply') => {
+    for (let count = 0; count < times; count += 1) {
+      const asked = await server.next();
+      if (how === 'refuse') asked.refuse(500, 'etcd is slow');
+      else asked.reply({ metadata: { resourceVersion: '1' }, items: [] });
+    }
+  };
+  const cycles = (outcome: string, count: number) =>
+    until(`${count} ${outcome}`, () =>
+      supervised.metrics().includes(`oaas_tuner_cycles_total{outcome="${outcome}"} ${count}`),
+    );
+  // Records, Deployments, Knative Services, Revisions' Deployments, LimitRanges.
+  await answer(5, 'refuse');
+  await cycles('failed', 1);
+  await answer(5, 'reply');
+  await cycles('ok', 1);
+  t.strictSame(lines, [], 'it did not die');
+});
