@@ -6,7 +6,7 @@ import { createApi } from './kube/api.ts';
 import { connect } from './kube/connect.ts';
 import { followRecords, RECORD_GROUP } from './kube/records.ts';
 import { type Log, reason } from './log.ts';
-import { admissionMetrics, certificateMetrics, storeMetrics } from './metrics.ts';
+import { admissionMetrics, certificateMetrics, leaderMetrics, storeMetrics } from './metrics.ts';
 import { ensureCertificates, readCertificate } from './serve/certificates.ts';
 import { createOpsServer } from './serve/ops.ts';
 import { createReviewServer } from './serve/reviews.ts';
@@ -28,6 +28,10 @@ export type Edges = {
   /** the account whose rollout requests count, once it is known */
   ownAccount?(): string | undefined;
   workerMetrics?(): string;
+  /** whether this replica is the one that works */
+  leads?(): boolean;
+  /** Lets another replica work, at once. */
+  resign?(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -56,6 +60,7 @@ export async function startApp(
   certificateMetrics(registry, () => served.expiry);
 
   const edges = await open(store);
+  leaderMetrics(registry, () => edges.leads?.() ?? false);
   const gates = { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) };
   const record = { group: RECORD_GROUP, kind: settings.recordKind };
   const context = () => ({ gates, record, ownAccount: edges.ownAccount?.() });
@@ -80,7 +85,7 @@ export async function startApp(
     async stop(drainSeconds: number) {
       stopping = true;
       reviews.drain();
-      await sleep(drainSeconds * 1000);
+      await Promise.all([sleep(drainSeconds * 1000), edges.resign?.()]);
       await Promise.all([reviews.app.close(), ops.close(), edges.stop()]);
     },
   };
@@ -97,17 +102,21 @@ export async function openCluster(store: RecordStore, settings: Settings, log: L
   const following = followRecords(config, api, settings.recordPlural, store, { log, signal: abort.signal });
   if (settings.prometheusUrl === '')
     log.warn('OPRC_CRM_PROM_URL is not set: nothing is observed, overrides still work');
-  const worker = settings.prometheusUrl === '' ? undefined : superviseWorker(settings, log);
+  const needed = settings.prometheusUrl !== '' || settings.namespace !== '';
+  const worker = needed ? superviseWorker(settings, log) : undefined;
   let account: string | undefined;
-  const asking = askOwnAccount(() => api.account(), log, abort.signal).then((name) => {
+  void askOwnAccount(() => api.account(), log, abort.signal).then((name) => {
     account = name;
   });
   return {
     ownAccount: () => account,
     workerMetrics: () => worker?.metrics() ?? '',
+    leads: () => worker?.leads() ?? false,
+    resign: async () => worker?.stop(),
     async stop() {
       abort.abort();
-      await Promise.all([following, asking, worker?.stop()]);
+      // Who we are is not waited for: an API server that hangs must not keep us from ending.
+      await Promise.all([following, worker?.stop()]);
     },
   };
 }

@@ -83,3 +83,15 @@ export function certificateMetrics(registry: Registry, expiry: () => number): vo
     },
   });
 }
+
+/** @param leads whether this replica is the one that works */
+export function leaderMetrics(registry: Registry, leads: () => boolean): void {
+  new Gauge({
+    name: 'oaas_tuner_leader',
+    help: 'Whether this replica is the one that works: 1 or 0.',
+    registers: [registry],
+    collect() {
+      this.set(leads() ? 1 : 0);
+    },
+  });
+}

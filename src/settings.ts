@@ -13,6 +13,8 @@ type Kind<T> = {
   /** `undefined` for a value that is not allowed */
   read(text: string): T | undefined;
   show(value: T): string;
+  /** the same as JSON schema, for the chart's values */
+  schema: object;
 };
 
 const OPRC = 'OPRC_CRM_';
@@ -105,7 +107,35 @@ const TABLE = {
   host: text(`${OWN}HOST`, '0.0.0.0', 'Address on which both servers listen; `::` for IPv6.'),
   port: integer(`${OWN}PORT`, 8443, 0, 65_535, 'port', 'HTTPS: `POST /mutate` and `POST /validate`.'),
   metricsPort: integer(`${OWN}METRICS_PORT`, 9090, 0, 65_535, 'port', 'HTTP: `/metrics`, `/livez`, `/readyz`.'),
-  tlsDir: text(`${OWN}TLS_DIR`, 'certs', 'Folder with `tls.crt` and `tls.key`; made for localhost when it holds none.'),
+  certificates: choice(
+    `${OWN}CERTIFICATES`,
+    'files',
+    ['files', 'secret'],
+    'Where the certificate comes from: a folder, or a Secret `oaas-tuner-tls` that the replica that works keeps valid.',
+  ),
+  tlsDir: text(
+    `${OWN}TLS_DIR`,
+    'certs',
+    'That folder, with `tls.crt` and `tls.key`; made for localhost when it holds none.',
+  ),
+  certificateLifeSeconds: integer(
+    `${OWN}CERTIFICATE_LIFE_SECS`,
+    7_776_000,
+    5,
+    31_536_000,
+    'seconds',
+    'How long a certificate in that Secret is valid; it is renewed at two thirds of it.',
+  ),
+  clientCa: text(
+    `${OWN}CLIENT_CA`,
+    '',
+    'File with the CA of the API server; then nobody without a certificate of it may ask for reviews.',
+  ),
+  namespace: text(
+    `${OWN}NAMESPACE`,
+    '',
+    'Namespace of the tuner itself, where its replicas agree by a Lease who works. Empty: it is alone.',
+  ),
   recordKind: name(
     `${OWN}RECORD_KIND`,
     'DeploymentRecord',
@@ -169,6 +199,13 @@ export function readSettings(env: Record<string, string | undefined>): { setting
   return problems.length > 0 ? { problems } : { settings: settings as Settings };
 }
 
+/** Every setting as the chart shows it: what it is set to by default, what it may be, in words and as JSON schema. */
+export function settingsList(): { env: string; initial: string; allowed: string; says: string; schema: object }[] {
+  return (Object.values(TABLE) as Kind<unknown>[]).map(({ show, initial, env, allowed, says, schema }) => {
+    return { env, initial: show(initial), allowed, says, schema };
+  });
+}
+
 /** The README's table of settings, as Markdown. */
 export function settingsTable(): string {
   const rows = (Object.values(TABLE) as Kind<unknown>[]).map(({ env, initial, allowed, says, show }) => {
@@ -183,7 +220,15 @@ function integer(env: string, initial: number, min: number, max: number, unit: s
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? value : undefined;
   };
-  return { env, initial, allowed: `a whole number from ${min} to ${max} (${unit})`, says, read, show: String };
+  return {
+    env,
+    initial,
+    allowed: `a whole number from ${min} to ${max} (${unit})`,
+    says,
+    read,
+    show: String,
+    schema: { type: 'integer', minimum: min, maximum: max },
+  };
 }
 
 function factor(env: string, initial: number, says: string): Kind<number> {
@@ -191,7 +236,8 @@ function factor(env: string, initial: number, says: string): Kind<number> {
     const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
     return value >= 1 && value <= 10 ? value : undefined;
   };
-  return { env, initial, allowed: 'a number from 1 to 10', says, read, show: String };
+  const schema = { type: 'number', minimum: 1, maximum: 10 };
+  return { env, initial, allowed: 'a number from 1 to 10', says, read, show: String, schema };
 }
 
 function bytes(env: string, initial: number, says: string): Kind<number> {
@@ -199,7 +245,15 @@ function bytes(env: string, initial: number, says: string): Kind<number> {
     const value = readBytes(text) ?? 0;
     return value >= Mi && value <= 1024 * Gi ? value : undefined;
   };
-  return { env, initial, allowed: 'a quantity from 1Mi to 1Ti', says, read, show: formatBytes };
+  return {
+    env,
+    initial,
+    allowed: 'a quantity from 1Mi to 1Ti',
+    says,
+    read,
+    show: formatBytes,
+    schema: { type: 'string' },
+  };
 }
 
 function flag(env: string, initial: boolean, says: string): Kind<boolean> {
@@ -208,7 +262,7 @@ function flag(env: string, initial: boolean, says: string): Kind<boolean> {
     ['false', false],
   ]);
   const read = (text: string) => words.get(text.toLowerCase());
-  return { env, initial, allowed: '`true` or `false`', says, read, show: String };
+  return { env, initial, allowed: '`true` or `false`', says, read, show: String, schema: { type: 'boolean' } };
 }
 
 function choice<const T extends string>(env: string, initial: NoInfer<T>, values: readonly T[], says: string): Kind<T> {
@@ -220,20 +274,23 @@ function choice<const T extends string>(env: string, initial: NoInfer<T>, values
     says,
     read,
     show: String,
+    schema: { enum: values },
   };
 }
 
 function name(env: string, initial: string, pattern: RegExp, says: string): Kind<string> {
   const read = (text: string) => (pattern.test(text) ? text : undefined);
-  return { env, initial, allowed: `a name such as \`${initial}\``, says, read, show: String };
+  const schema = { type: 'string', pattern: pattern.source };
+  return { env, initial, allowed: `a name such as \`${initial}\``, says, read, show: String, schema };
 }
 
 function text(env: string, initial: string, says: string): Kind<string> {
-  return { env, initial, allowed: 'text', says, read: (value) => value, show: String };
+  return { env, initial, allowed: 'text', says, read: (value) => value, show: String, schema: { type: 'string' } };
 }
 
 function url(env: string, says: string): Kind<string> {
   const read = (value: string) =>
     /^https?:\/\//.test(value) && URL.canParse(value) ? value.replace(/\/+$/, '') : undefined;
-  return { env, initial: '', allowed: 'an http:// or https:// URL', says, read, show: String };
+  const schema = { type: 'string', pattern: '^(https?://.+)?$' };
+  return { env, initial: '', allowed: 'an http:// or https:// URL', says, read, show: String, schema };
 }

@@ -34,19 +34,22 @@ export function memoryQueries(
 function statisticQuery(statistic: Statistic, window: Window, options: QueryOptions): string {
   const range = formatSeconds(window === 'short' ? options.shortWindowSeconds : options.longWindowSeconds);
   const series = `container_memory_working_set_bytes{${[options.matchers, namespaces(options)].filter(Boolean).join(',')}}[${range}]`;
-  const perPod = (over: string) => `max by (namespace, pod, container) (${over})`;
-  const join = (aggregate: 'max' | 'sum', over: string) =>
-    `${aggregate} by (namespace, workload, container) (${perPod(over)} * on (namespace, pod) group_left (workload) ${pods(options)})`;
+  // The same process may be scraped twice; a restarted container goes on as another process, with another `id`.
+  const largest = (over: string) => `max by (namespace, pod, container) (${over})`;
+  const together = (over: string) =>
+    `sum by (namespace, pod, container) (max by (namespace, pod, container, id) (${over}))`;
+  const join = (aggregate: 'max' | 'sum', perPod: string) =>
+    `${aggregate} by (namespace, workload, container) (${perPod} * on (namespace, pod) group_left (workload) ${pods(options)})`;
   switch (statistic) {
     case 'max':
-      return join('max', `max_over_time(${series})`);
+      return join('max', largest(`max_over_time(${series})`));
     case 'p95':
-      return join('max', `quantile_over_time(0.95, ${series})`);
+      return join('max', largest(`quantile_over_time(0.95, ${series})`));
     case 'samples':
-      return join('max', `count_over_time(${series})`);
+      return join('max', together(`count_over_time(${series})`));
     case 'avg':
       // Of all samples of all pods, not of the pods' averages: a pod that lived for a minute counts for a minute.
-      return `${join('sum', `sum_over_time(${series})`)} / ${join('sum', `count_over_time(${series})`)}`;
+      return `${join('sum', together(`sum_over_time(${series})`))} / ${join('sum', together(`count_over_time(${series})`))}`;
   }
 }
 

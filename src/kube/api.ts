@@ -98,7 +98,8 @@ export function createApi(config: KubeConfig): Api {
   };
 }
 
-async function attempt<T>(what: string, call: () => Promise<T>): Promise<T> {
+/** Makes a call; its failure says what was attempted. @throws {ApiError} */
+export async function attempt<T>(what: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {

@@ -101,7 +101,7 @@ async function watchOnce(
       return resolve({ relist: true, error });
     }
     sink.confirm(Date.now());
-    progress(String(at(item, 'metadata', 'resourceVersion') ?? resourceVersion));
+    progress(textAt(item, 'metadata', 'resourceVersion') || resourceVersion);
   };
   const connection = await watch.watch(
     `/apis/${group}/${version}/${plural}`,

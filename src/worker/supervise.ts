@@ -1,12 +1,18 @@
 /** Starts the worker's thread and starts it again when it dies: admission goes on in either case. */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type Log, reason } from '../log.ts';
 import type { Settings } from '../settings.ts';
+import { monotonic } from './lease.ts';
 import type { Told } from './thread.ts';
 
 export type Supervised = {
   /** the worker's metrics as of its last cycle, as Prometheus text */
   metrics(): string;
+  /** whether its thread holds the lease, so that no other replica works */
+  leads(): boolean;
+  /** Gives the lease back and ends the thread. */
   stop(): Promise<void>;
 };
 
@@ -19,6 +25,9 @@ const SUPERVISION: Supervision = {
   longestWaitMs: 60_000,
 };
 
+/** How long the thread may take to finish a write and to give the lease back; without that it runs out by itself. */
+const RESIGN_MS = 3_000;
+
 export function superviseWorker(
   settings: Settings,
   log: Log,
@@ -28,19 +37,22 @@ export function superviseWorker(
   let timer: NodeJS.Timeout | undefined;
   let wait = firstWaitMs;
   let text = '';
+  let leadsUntil = Number.NEGATIVE_INFINITY;
   let stopped = false;
 
   const start = () => {
     let cause: unknown = 'it ended by itself';
     worker = new Worker(thread, { workerData: settings });
     worker.on('message', (told: Told) => {
-      text = told.metrics;
+      if ('leadsUntil' in told) leadsUntil = told.leadsUntil;
+      else text = told.metrics;
       wait = firstWaitMs;
     });
     worker.on('error', (error) => {
       cause = error;
     });
     worker.on('exit', (code) => {
+      leadsUntil = Number.NEGATIVE_INFINITY;
       if (stopped) return;
       log.error({ code, error: reason(cause), retryMs: wait }, 'the worker thread died; it is started again');
       timer = setTimeout(start, wait);
@@ -50,10 +62,22 @@ export function superviseWorker(
   start();
   return {
     metrics: () => text,
+    leads: () => monotonic() < leadsUntil,
     async stop() {
       stopped = true;
       clearTimeout(timer);
+      if (worker && settings.namespace !== '' && leadsUntil > Number.NEGATIVE_INFINITY) await resigned(worker);
+      leadsUntil = Number.NEGATIVE_INFINITY;
       await worker?.terminate();
     },
   };
+}
+
+async function resigned(worker: Worker): Promise<void> {
+  const patience = new AbortController();
+  const ended = once(worker, 'exit', { signal: patience.signal });
+  worker.postMessage('resign');
+  await Promise.race([ended, sleep(RESIGN_MS, undefined, { signal: patience.signal })]).catch(() => {});
+  patience.abort();
+  await ended.catch(() => {});
 }

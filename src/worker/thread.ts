@@ -1,7 +1,9 @@
 /**
- * The worker's thread: a cycle at each interval, for ever. It shares nothing with admission but the settings that it was
- * started with; what it finds reaches admission through the records' status.
+ * The worker's thread: as long as it holds the lease, a cycle at each interval. It shares nothing with admission but the
+ * settings that it was started with; what it finds reaches admission through the records' status.
  */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
@@ -9,35 +11,88 @@ import { createPrometheus } from '../collect/prometheus.ts';
 import { collectUsage } from '../collect/usage.ts';
 import { createApi } from '../kube/api.ts';
 import { connect } from '../kube/connect.ts';
+import { type LeaseClient, leaseClient } from '../kube/lease.ts';
 import { RECORD_GROUP, recordType } from '../kube/records.ts';
-import { createLog, reason } from '../log.ts';
+import { createLog, type Log, reason } from '../log.ts';
 import type { Settings } from '../settings.ts';
-import { clusterOf } from './cluster.ts';
+import { type Cluster, clusterOf } from './cluster.ts';
 import { cycle, type Parts } from './cycle.ts';
+import { onlyWhile } from './guarded.ts';
+import { createElection, type Election, monotonic, stand } from './lease.ts';
 import { workerMetrics } from './metrics.ts';
 import { enabledByDefault, rulesOf } from './rules.ts';
 
-/** What the thread tells its parent after each cycle: its metrics as Prometheus text. */
-export type Told = { metrics: string };
+/**
+ * What the thread tells its parent: after each cycle its metrics as Prometheus text, after each look at the lease until
+ * when (by `monotonic`) it leads. Whatever the parent says means: give the lease back and end.
+ */
+export type Told = { metrics: string } | { leadsUntil: number };
 
 /** A query that takes longer than this would not be answered usefully any more. */
 const QUERY_TIMEOUT_MS = 30_000;
 
-async function run(settings: Settings): Promise<never> {
+/** The Lease's name; its namespace is the tuner's own. */
+const LEASE = 'oaas-tuner';
+
+const tell = (told: Told) => parentPort?.postMessage(told);
+
+async function run(settings: Settings): Promise<void> {
   const log = createLog(settings.logLevel).child({ thread: 'worker' });
+  const config = connect();
+  // Outside a cluster nobody else is there to agree with.
+  const election = settings.namespace === '' ? undefined : join(leaseClient(config, settings.namespace, LEASE));
+  const abort = new AbortController();
+  const leads = () => !abort.signal.aborted && (!election || monotonic() < election.leadsUntil());
+
+  const api = createApi(config);
+  const guarded = onlyWhile(leads, clusterOf(api, recordType(settings.recordPlural), settings.knative));
+  parentPort?.once('message', async () => {
+    abort.abort();
+    await guarded.idle();
+    await election?.release().catch((error) => log.warn({ error: reason(error) }, 'cannot give the lease back'));
+    process.exit(0);
+  });
+
+  let elected = () => {};
+  if (election) {
+    let led = false;
+    const told = (leadsUntil: number) => {
+      tell({ leadsUntil });
+      if (leads() !== led) log.info(led ? 'leads no more' : 'leads');
+      led = leads();
+      if (led) elected();
+    };
+    void stand(election, told, { log, signal: abort.signal });
+  } else tell({ leadsUntil: Number.POSITIVE_INFINITY });
+
+  if (settings.prometheusUrl === '') return;
+  const work = worker(settings, guarded.cluster, log);
+  for (;;) {
+    if (!leads()) await new Promise<void>((resolve) => (elected = resolve));
+    else await work();
+  }
+}
+
+/** Under a name that tells a person which pod leads, and that a thread started after this one does not have. */
+function join(lease: LeaseClient): Election {
+  return createElection(`${hostname()}_${randomUUID()}`, lease, monotonic);
+}
+
+/** One cycle, and the rest of its interval. */
+function worker(settings: Settings, cluster: Cluster, log: Log): () => Promise<void> {
   const registry = new Registry();
   const metrics = workerMetrics(registry);
   const prometheus = createPrometheus(settings.prometheusUrl, QUERY_TIMEOUT_MS);
   const { seriesMatchers: matchers } = settings;
   const parts: Parts = {
-    cluster: clusterOf(createApi(connect()), recordType(settings.recordPlural), settings.knative),
+    cluster,
     usage: (targets, now) => collectUsage(prometheus, targets, { ...settings, matchers }, now),
     rules: rulesOf(settings),
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
     record: { group: RECORD_GROUP, kind: settings.recordKind },
     log,
   };
-  for (;;) {
+  return async () => {
     const started = Date.now();
     const seconds = () => (Date.now() - started) / 1000;
     try {
@@ -48,10 +103,10 @@ async function run(settings: Settings): Promise<never> {
       metrics.failed(seconds());
       log.warn({ error: reason(error) }, 'cycle failed');
     }
-    parentPort?.postMessage({ metrics: await registry.metrics() } satisfies Told);
+    tell({ metrics: await registry.metrics() });
     // The next start does not drift, and a cycle that was too long is followed at once by the next, never overlapped.
     await sleep(Math.max(0, settings.intervalSeconds * 1000 - (Date.now() - started)));
-  }
+  };
 }
 
 await run(workerData as Settings);

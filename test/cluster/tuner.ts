@@ -27,6 +27,9 @@ export interface Tuner {
 const root = new URL('../../', import.meta.url).pathname;
 const chart = join(root, 'charts/oaas-tuner');
 
+/** Where the chart is installed; the users' names in the harness say so, too. */
+export const NAMESPACE = 'oaas-system';
+
 /** What a test's tuner is set to unless it says otherwise: everything on, nothing waits longer than it must. */
 const defaults = {
   OPRC_CRM_PROFILE: 'full',
@@ -34,6 +37,7 @@ const defaults = {
   OPRC_CRM_ANALYZER_INTERVAL_SECS: '1',
   OAAS_TUNER_HOST: '127.0.0.1',
   OAAS_TUNER_DRAIN_SECS: '0',
+  OAAS_TUNER_NAMESPACE: NAMESPACE,
 };
 
 /**
@@ -118,14 +122,28 @@ async function install(cluster: Cluster, port: number, caBundle: string): Promis
   const crd = readFileSync(join(chart, 'crds/deploymentrecords.yaml'), 'utf8');
   await cluster.apply(crd);
   await cluster.kubectl(['wait', '--for=condition=established', 'crd/deploymentrecords.oaas.io', '--timeout=20s']);
-  await cluster.apply(readFileSync(join(chart, 'files/role.yaml'), 'utf8'));
-  await cluster.apply(`
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: { name: oaas-tuner }
-roleRef: { apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: oaas-tuner }
-subjects: [{ kind: ServiceAccount, name: oaas-tuner, namespace: oaas-system }]`);
+  await cluster.apply(grants());
   await cluster.apply(webhookConfiguration(port, caBundle));
+}
+
+/** The chart's roles, bound to its account, in its namespace. */
+function grants(): string {
+  const roles = parseAllDocuments(readFileSync(join(chart, 'files/role.yaml'), 'utf8')).map((one) => one.toJS());
+  const objects = [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
+    ...roles.flatMap((role) => {
+      const { apiVersion, kind } = role;
+      const metadata = { name: role.metadata.name, ...(kind === 'Role' && { namespace: NAMESPACE }) };
+      const [apiGroup] = apiVersion.split('/');
+      const subjects = [{ kind: 'ServiceAccount', name: 'oaas-tuner', namespace: NAMESPACE }];
+      const roleRef = { apiGroup, kind, name: metadata.name };
+      return [
+        { ...role, metadata },
+        { apiVersion, kind: `${kind}Binding`, metadata, roleRef, subjects },
+      ];
+    }),
+  ];
+  return objects.map((object) => stringify(object)).join('---\n');
 }
 
 /** The chart's configuration, with an address on loopback instead of a Service. */

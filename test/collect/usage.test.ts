@@ -183,7 +183,10 @@ t.test('after a failure the queries that were to come are not asked any more', a
     if (asked === 1) return Promise.reject(new PrometheusError('it is overloaded', 503));
     return new Promise<QueryResult>((resolve) => waiting.push(() => resolve({ rows: [], partial: false })));
   };
-  await t.rejects(collectUsage({ query }, [deployment('orders')], OPTIONS, NOW), { status: 503 });
+  await t.rejects(collectUsage({ query }, [deployment('orders')], OPTIONS, NOW), {
+    name: 'PrometheusError',
+    status: 503,
+  });
   for (const answer of waiting) answer();
   await nextTurn();
   t.equal(asked, 3, 'those that were on their way');

@@ -44,6 +44,9 @@ export async function followed(t: Test): Promise<Followed> {
     await server.close();
     await ended;
   });
-  const told = async () => (await heard.next()).value[0];
+  const told = async () => {
+    const [call] = (await heard.next()).value as [string];
+    return call;
+  };
   return { ...listened, server, told, confirmations: () => confirmations, sink, abort, ended };
 }

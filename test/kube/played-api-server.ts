@@ -60,7 +60,10 @@ export async function playApiServer(): Promise<PlayedApiServer> {
   return {
     config,
     kubeconfig,
-    next: async () => (await asked.next()).value[0],
+    async next() {
+      const [one] = (await asked.next()).value as [Asked];
+      return one;
+    },
     async close() {
       if (!server.listening) return;
       server.closeAllConnections();

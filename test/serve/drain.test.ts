@@ -1,13 +1,17 @@
 /** The end of a replica: the API server keeps its connections and must not lose a call on any of them. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { connect } from 'node:tls';
 import t from 'tap';
 import { request } from 'undici';
 import { startApp } from '../../src/app.ts';
 import { readSettings } from '../../src/settings.ts';
 import { createRecordStore, type RecordStore } from '../../src/store/records.ts';
+import { until } from '../cluster/until.ts';
 import { listenedLog } from './log-lines.ts';
-import { clientOf, record, review } from './served.ts';
+import { clientOf, record, review, serve } from './served.ts';
 
 async function start(tlsDir: string, records = [record()]) {
   const read = readSettings({
@@ -48,7 +52,7 @@ t.test('a replica is ready when the records have been listed, and not any more w
   const stopping = app.stop(1);
   t.equal(await ops('/readyz'), '503 not ready: stopping\n');
   t.equal(await ops('/livez'), '200 ok\n', 'or the kubelet would kill it while it drains');
-  t.match(await ops('/metrics'), /^200 [^]*oaas_tuner_store_records 1\n[^]*of_the_worker 1\n/);
+  t.match(await ops('/metrics'), /^200 .*oaas_tuner_store_records 1\n.*of_the_worker 1\n/s);
   await stopping;
 });
 
@@ -86,4 +90,22 @@ t.test('a review that is being answered at the very end is answered', async (t) 
   const { status, body } = await answer;
   t.strictSame([status, body.response.allowed], [200, true]);
   await stopping;
+});
+
+t.test('a review whose sending had begun before the end is answered, and not with a 503', async (t) => {
+  const served = await serve();
+  t.teardown(() => served.close());
+  const arrived = once(served.server.app.server, 'secureConnection');
+  const socket = connect({ port: served.port, host: 'localhost', ca: served.ca });
+  const [accepted] = await arrived;
+  const body = JSON.stringify(review());
+  socket.write('POST /mutate HTTP/1.1\r\nhost: localhost\r\n');
+  await until('the first half to arrive', () => accepted.bytesRead > 0, { everyMs: 1 });
+  served.server.drain();
+  const closed = served.server.app.close();
+  socket.write(`content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+  const answer = await text(socket);
+  t.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
+  t.match(answer, /connection: close\r\n/);
+  await closed;
 });

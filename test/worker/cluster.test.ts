@@ -102,7 +102,13 @@ t.test('an Event points to its record', async (t) => {
   t.equal(asked.path, '/api/v1/namespaces/shop/events');
   t.match(JSON.parse(asked.body), {
     metadata: { generateName: 'orders.', namespace: 'shop' },
-    involvedObject: { apiVersion: 'oaas.io/v1alpha1', kind: 'DeploymentRecord', namespace: 'shop', name: 'orders', uid: 'u-1' },
+    involvedObject: {
+      apiVersion: 'oaas.io/v1alpha1',
+      kind: 'DeploymentRecord',
+      namespace: 'shop',
+      name: 'orders',
+      uid: 'u-1',
+    },
     ...{ type: 'Normal', reason: 'Recommended', message: 'more', count: 1 },
     source: { component: 'oaas-tuner' },
   });

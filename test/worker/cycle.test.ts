@@ -20,7 +20,10 @@ t.test('what was measured becomes the recommendation of the record, with one Eve
     containers: [{ recommended: { request: '224Mi', limit: '336Mi', at: '2026-01-31T10:00:00.000Z' } }],
   });
   t.equal(cluster.events.length, 1);
-  t.match(cluster.events[0], 'orders Recommended: Deployment/orders container function: 256Mi/512Mi -> 224Mi/336Mi (p95');
+  t.match(
+    cluster.events[0],
+    'orders Recommended: Deployment/orders container function: 256Mi/512Mi -> 224Mi/336Mi (p95',
+  );
   t.strictSame(report, {
     ...{ records: 1, workloads: 1, containers: 1, recommended: 1, applied: 0, written: 1, failed: 0 },
   });

@@ -6,8 +6,8 @@ import { Mi } from '../../src/domain/quantity.ts';
 import type { MemoryStatus, RecordResource } from '../../src/domain/record.ts';
 import type { Usage } from '../../src/domain/usage.ts';
 import type { RecordEvent } from '../../src/record/events.ts';
-import { type CycleReport, cycle, type Parts } from '../../src/worker/cycle.ts';
 import type { Cluster } from '../../src/worker/cluster.ts';
+import { type CycleReport, cycle, type Parts } from '../../src/worker/cycle.ts';
 import { RULES } from '../recommend/rules.ts';
 import { type Line, listenedLog } from '../serve/log-lines.ts';
 
@@ -33,7 +33,8 @@ export function playCluster(
   const { log, lines } = listenedLog();
   const cluster: PlayedCluster = {
     ...{ writes, events, lines },
-    status: (name) => (stored.get(name)?.status as { nfr_recommendations?: { memory: MemoryStatus } })?.nfr_recommendations?.memory,
+    status: (name) =>
+      (stored.get(name)?.status as { nfr_recommendations?: { memory: MemoryStatus } })?.nfr_recommendations?.memory,
     records: async () => [...stored.values()],
     workloads: async () => workloads,
     revisionDeployments: async () => revisions,

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { readSettings, type Settings } from '../../src/settings.ts';
 import { superviseWorker } from '../../src/worker/supervise.ts';
@@ -39,7 +38,6 @@ t.test('its metrics are those that it told last, also after its death; life rese
   const code = `
     import { parentPort, workerData } from 'node:worker_threads';
     parentPort.postMessage({ metrics: 'profile ' + workerData.profile });
-    parentPort.once('message', () => {});
     setImmediate(() => { throw new Error('later'); });`;
   const living = { thread: thread(code), firstWaitMs: 10, longestWaitMs: 40 };
   const supervised = superviseWorker(settingsOf({ OPRC_CRM_PROFILE: 'edge' }), log, living);
@@ -50,16 +48,19 @@ t.test('its metrics are those that it told last, also after its death; life rese
 });
 
 t.test('after stop it is not started again, whether it lived or was being waited for', async (t) => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
   const { log, lines, line } = listenedLog();
-  const dying = { thread: thread('throw new Error("x")'), firstWaitMs: 20, longestWaitMs: 20 };
+  const dying = { thread: thread('throw new Error("x")'), firstWaitMs: 60_000, longestWaitMs: 60_000 };
+  const before = timers();
   const waiting = superviseWorker(settingsOf(), log, dying);
   await line(DIED);
+  t.equal(timers(), before + 1);
   await waiting.stop();
+  t.equal(timers(), before, 'nothing will start it');
   const living = superviseWorker(settingsOf(), log, { ...dying, thread: thread('setInterval(() => {}, 1000)') });
   await living.stop();
-  // Longer than the wait after which it would have been started.
-  await delay(60);
-  t.equal(lines.length, 1);
+  t.equal(lines.length, 1, 'to be stopped is not to die');
+  t.equal(timers(), before);
 });
 
 t.test('the real thread works: a cycle against an API server that fails, then one that answers', async (t) => {

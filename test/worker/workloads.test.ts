@@ -73,7 +73,11 @@ t.test("a Knative Service's pods are those of its Revisions' Deployments", async
   t.match(found?.workloads, [
     { ref: 'KnativeService/orders', deployments: ['orders-00001-deployment', 'orders-00002-deployment'] },
   ]);
-  t.strictSame(byRecord([record('orders')], [service], [], KIND)[0]?.workloads[0]?.deployments, [], 'scaled to none yet');
+  t.strictSame(
+    byRecord([record('orders')], [service], [], KIND)[0]?.workloads[0]?.deployments,
+    [],
+    'scaled to none yet',
+  );
 });
 
 t.test('current values are those of the template, in bytes', async (t) => {

@@ -1,0 +1,28 @@
+/** The cluster as one may write it who holds the lease: asked right before each write, because a cycle can be long. */
+import type { Cluster } from './cluster.ts';
+
+export type Guarded = {
+  cluster: Cluster;
+  /** Resolves when no write is on its way: only then may the lease be given away. */
+  idle(): Promise<void>;
+};
+
+export function onlyWhile(leads: () => boolean, cluster: Cluster): Guarded {
+  const underWay = new Set<Promise<void>>();
+  const guarded = async (write: () => Promise<void>) => {
+    if (!leads()) throw new Error('not written: another replica may hold the lease by now');
+    const written = write();
+    underWay.add(written);
+    await written.finally(() => underWay.delete(written));
+  };
+  return {
+    cluster: {
+      ...cluster,
+      writeStatus: (record, memory) => guarded(() => cluster.writeStatus(record, memory)),
+      emit: (record, event) => guarded(() => cluster.emit(record, event)),
+    },
+    async idle() {
+      await Promise.allSettled(underWay);
+    },
+  };
+}

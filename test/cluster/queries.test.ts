@@ -1,0 +1,211 @@
+/**
+ * The PromQL of a look against the real Prometheus: every number is computed here a second time, from the samples that
+ * were pushed, by code that knows no PromQL.
+ */
+import t, { type Test } from 'tap';
+import { createPrometheus } from '../../src/collect/prometheus.ts';
+import { usageOfSamples } from '../../src/collect/recorded.ts';
+import { collectUsage, type Target, type UsageMap } from '../../src/collect/usage.ts';
+import { Mi } from '../../src/domain/quantity.ts';
+import type { WindowUsage } from '../../src/domain/usage.ts';
+import { readSettings } from '../../src/settings.ts';
+import { available } from './binaries.ts';
+import { partsFor, startCluster } from './cluster.ts';
+import type { Sample, Series } from './remote-write.ts';
+
+const can = available(partsFor({ prometheus: true }));
+// The first run builds everything from source.
+t.setTimeout(30 * 60_000);
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const STEP = 30_000;
+const NOW = Math.floor(Date.now() / STEP) * STEP - MINUTE;
+const SHORT = 10 * MINUTE;
+const LONG = 6 * HOUR;
+
+/** What one container process used, from so long ago until then; each seed gives other numbers. */
+function used(seed: number, from: number, until = 0): Sample[] {
+  const samples: Sample[] = [];
+  for (let age = until; age <= from; age += STEP) {
+    samples.push({ at: NOW - age, value: (100 + seed * 20 + (((age / STEP) * 37 + seed * 11) % 83)) * Mi });
+  }
+  return samples;
+}
+
+/** A container process of a pod: after a restart the same pod has another one, with another `id`. */
+type Process = { pod: string; id: string; samples: Sample[]; namespace?: string };
+
+// A minute more than the window holds: what is older than it must not count.
+const [WHOLE, GONE] = [LONG + MINUTE, 3 * HOUR];
+const processes = {
+  orders: [
+    { pod: 'orders-5d9c-aaa', id: '/1', samples: used(1, WHOLE, 2 * HOUR) },
+    { pod: 'orders-5d9c-aaa', id: '/2', samples: used(4, 2 * HOUR - STEP) },
+    { pod: 'orders-5d9c-bbb', id: '/3', samples: used(3, 3 * MINUTE) },
+    { pod: 'orders-4c8b-ccc', id: '/4', samples: used(9, 5 * HOUR, GONE) },
+  ],
+  'orders-v2': [{ pod: 'orders-v2-7f6d-ddd', id: '/5', samples: used(20, WHOLE) }],
+  'orders-00001-deployment': [{ pod: 'orders-00001-deployment-6b5c-eee', id: '/6', samples: used(2, WHOLE) }],
+  'orders-00002-deployment': [
+    { pod: 'orders-00002-deployment-7a7a-fff', id: '/7', samples: used(5, HOUR, 20 * MINUTE) },
+  ],
+  plain: [
+    { pod: 'plain-9999-ggg', id: '/8', samples: used(6, WHOLE) },
+    { pod: 'plain-9999-hhh', id: '/9', samples: used(7, 4 * HOUR, HOUR) },
+  ],
+} satisfies Record<string, Process[]>;
+
+const WORKING_SET = 'container_memory_working_set_bytes';
+const everybody: Process[] = Object.values(processes).flat();
+
+/** One process as cAdvisor shows it, twice because two Prometheus agents scraped it, and all that is around it. */
+function containerSeries({ pod, id, samples }: Process): Series[] {
+  const kubelet = { __name__: WORKING_SET, namespace: 'shop', pod, job: 'kubelet' };
+  const ours = { ...kubelet, container: 'function', id, image: 'function:1', metrics_path: '/metrics/cadvisor' };
+  const larger = samples.map(({ at, value }) => ({ at, value: value * 3 }));
+  return [
+    { labels: { ...ours, replica: 'a' }, samples },
+    { labels: { ...ours, replica: 'b' }, samples },
+    // The same name from the kubelet's other endpoint, the pod's own cgroup, and its pause container.
+    { labels: { ...kubelet, container: 'function', metrics_path: '/metrics/resource' }, samples: larger },
+    { labels: { ...kubelet, id: `/pod${id}` }, samples: larger },
+    { labels: { ...kubelet, container: 'POD', id: `/pause${id}`, image: 'pause:3' }, samples: larger },
+  ];
+}
+
+/** Which ReplicaSet (or what else) a pod belongs to, as two kube-state-metrics say it while the pod lives. */
+function ownerSeries({ pod, samples, namespace = 'shop' }: Process, kind = 'ReplicaSet'): Series[] {
+  const owner = { owner_kind: kind, owner_name: pod.replace(/-[^-]+$/, ''), owner_is_controller: 'true' };
+  const ones = samples.map(({ at }) => ({ at, value: 1 }));
+  return ['ksm-0', 'ksm-1'].map((instance) => ({
+    labels: { __name__: 'kube_pod_owner', namespace, pod, instance, ...owner },
+    samples: ones,
+  }));
+}
+
+/** A container that had this limit, was OOM killed once, and whose restarts counted so. */
+function killedSeries(pod: string, limit: number, restarts: Sample[], reason = 'OOMKilled'): Series[] {
+  const labels = { namespace: 'shop', pod, container: 'function' };
+  const constant = (value: number) => restarts.map(({ at }) => ({ at, value }));
+  const name = 'kube_pod_container';
+  return [
+    { labels: { __name__: `${name}_resource_limits`, ...labels, resource: 'memory' }, samples: constant(limit) },
+    { labels: { __name__: `${name}_resource_limits`, ...labels, resource: 'cpu' }, samples: constant(limit * 9) },
+    { labels: { __name__: `${name}_status_last_terminated_reason`, ...labels, reason }, samples: constant(1) },
+    { labels: { __name__: `${name}_status_restarts_total`, ...labels }, samples: restarts },
+  ];
+}
+
+const counter = (from: number, to: number) =>
+  used(0, HOUR).map(({ at }) => ({ at, value: NOW - at > HOUR / 2 ? from : to }));
+
+/** The statistics by the words of the design: the hot replica decides, the mean is that of all samples. */
+function expected(ones: Process[], length: number): WindowUsage | undefined {
+  const within = ones
+    .map(({ pod, samples }) => ({
+      pod,
+      values: samples.filter(({ at }) => at > NOW - length && at <= NOW).map(({ value }) => value),
+    }))
+    .filter(({ values }) => values.length > 0);
+  if (within.length === 0) return undefined;
+  const all = within.flatMap(({ values }) => values);
+  const p95 = within.map(({ values }) => {
+    const sorted = values.toSorted((a, b) => a - b);
+    const rank = 0.95 * (sorted.length - 1);
+    const below = sorted[Math.floor(rank)] ?? Number.NaN;
+    return below + ((sorted[Math.ceil(rank)] ?? Number.NaN) - below) * (rank % 1);
+  });
+  const perPod = Object.values(Object.groupBy(within, ({ pod }) => pod));
+  return {
+    avg: all.reduce((sum, value) => sum + value) / all.length,
+    p95: Math.max(...p95),
+    max: Math.max(...all),
+    samples: Math.max(...perPod.map((pod = []) => pod.flatMap(({ values }) => values).length)),
+  };
+}
+
+function same(t: Test, found: WindowUsage | undefined, wanted: WindowUsage | undefined, what: string): void {
+  const rounded = (window: WindowUsage | undefined) =>
+    window && Object.fromEntries(Object.entries(window).map(([key, value]) => [key, Math.round(value)]));
+  t.strictSame(rounded(found), rounded(wanted), what);
+}
+
+t.test('the queries give the numbers of the samples', { skip: can.ok ? false : can.why }, async (t) => {
+  const cluster = await startCluster({ prometheus: true, say: console.error });
+  t.teardown(() => cluster.stop());
+  const daemon = { pod: 'orders-daemon', id: '/x', samples: used(30, WHOLE) };
+  const bank = { pod: 'orders-5d9c-zzz', id: '/y', samples: used(31, WHOLE), namespace: 'shopping' };
+  await cluster.metricsPush([
+    ...everybody.flatMap((one) => [...containerSeries(one), ...ownerSeries(one)]),
+    ...containerSeries(daemon),
+    ...ownerSeries(daemon, 'DaemonSet'),
+    ...ownerSeries(bank),
+    ...containerSeries(bank).map(({ labels, samples }) => ({ labels: { ...labels, namespace: 'shopping' }, samples })),
+    ...killedSeries('orders-5d9c-aaa', 256 * Mi, counter(0, 1)),
+    ...killedSeries('orders-5d9c-bbb', 512 * Mi, counter(3, 3)),
+    ...killedSeries('orders-v2-7f6d-ddd', 512 * Mi, counter(0, 1), 'Error'),
+    ...killedSeries('plain-9999-ggg', 384 * Mi, counter(1, 2)),
+    ...killedSeries('plain-9999-hhh', 640 * Mi, counter(0, 1)),
+  ]);
+  const target = (ref: string, deployments: string[]): Target => ({ namespace: 'shop', ref, deployments });
+  const targets = [
+    target('Deployment/orders', ['orders']),
+    target('Deployment/orders-v2', ['orders-v2']),
+    target('Deployment/plain', ['plain']),
+    target('KnativeService/orders', ['orders-00001-deployment', 'orders-00002-deployment']),
+  ];
+  const read = readSettings({});
+  if ('problems' in read) throw new Error(read.problems.join());
+  const options = { ...read.settings, matchers: read.settings.seriesMatchers };
+  const prometheus = createPrometheus(cluster.prometheusUrl, 30_000);
+  const usage: UsageMap = await collectUsage(prometheus, targets, options, NOW);
+  const of = (ref: string) => usage.get(`shop/${ref}/function`);
+
+  await t.test(
+    'of workloads with several pods, restarts, pods that are gone, and a name that begins another',
+    async (t) => {
+      for (const name of ['orders', 'orders-v2', 'plain'] as const) {
+        same(t, of(`Deployment/${name}`)?.short, expected(processes[name], SHORT), `${name}, short`);
+        same(t, of(`Deployment/${name}`)?.long, expected(processes[name], LONG), `${name}, long`);
+      }
+      t.equal(usage.size, 4, 'and of nothing else');
+    },
+  );
+
+  await t.test('of a Knative Service: the largest of its Revisions decides', async (t) => {
+    const revisions = [processes['orders-00001-deployment'], processes['orders-00002-deployment']];
+    const largest = (length: number) => {
+      const each = revisions.map((ones) => expected(ones, length)).filter((window) => window !== undefined);
+      const most = (key: keyof WindowUsage) => Math.max(...each.map((window) => window[key]));
+      return { avg: most('avg'), p95: most('p95'), max: most('max'), samples: most('samples') };
+    };
+    same(t, of('KnativeService/orders')?.short, largest(SHORT), 'short');
+    same(t, of('KnativeService/orders')?.long, largest(LONG), 'long');
+  });
+
+  await t.test('and recorded samples are judged by the same statistics', async (t) => {
+    const pods = processes.plain.map(({ samples }) =>
+      samples.map(({ at, value }) => ({ seconds: at / 1000, bytes: value })).reverse(),
+    );
+    const recorded = usageOfSamples(pods, NOW / 1000, SHORT / 1000, LONG / 1000);
+    same(t, recorded.short, of('Deployment/plain')?.short, 'short');
+    same(t, recorded.long, of('Deployment/plain')?.long, 'long');
+  });
+
+  await t.test(
+    'an OOM kill counts with the limit at which it happened, if the container restarted since',
+    async (t) => {
+      t.equal(of('Deployment/orders')?.oomLimit, 256 * Mi, 'a kill before the window is no news');
+      t.equal(of('Deployment/orders-v2')?.oomLimit, undefined, 'another reason is no OOM kill');
+      t.equal(of('Deployment/plain')?.oomLimit, 640 * Mi, 'the largest of several');
+    },
+  );
+
+  await t.test('no answer is in part', async (t) => {
+    t.strictSame(
+      [...usage.values()].map(({ partial }) => partial),
+      [false, false, false, false],
+    );
+  });
+});
