@@ -89,8 +89,10 @@ export async function startApp(
       await Promise.all([reviews.app.close(), ops.close(), edges.stop()]);
     },
   };
-  const { profile, enforcement, prometheusUrl } = settings;
-  log.info({ reviewsPort: app.reviewsPort, opsPort: app.opsPort, profile, enforcement, prometheusUrl }, 'serving');
+  const { profile, enforcement } = settings;
+  // Without the user and the password that it may carry.
+  const prometheus = settings.prometheusUrl && new URL(settings.prometheusUrl).host;
+  log.info({ reviewsPort: app.reviewsPort, opsPort: app.opsPort, profile, enforcement, prometheus }, 'serving');
   return app;
 }
 

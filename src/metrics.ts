@@ -6,7 +6,8 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { OUTCOMES, type Reason } from './domain/reasons.ts';
 
 export type AdmissionMetrics = {
-  answered(kind: string, operation: string, reason: Reason, seconds: number): void;
+  /** @param seconds how long it took; left out where no review was read */
+  answered(kind: string, operation: string, reason: Reason, seconds?: number): void;
   validated(allowed: boolean): void;
 };
 
@@ -45,7 +46,7 @@ export function admissionMetrics(registry: Registry): AdmissionMetrics {
     answered(kind, operation, reason, seconds) {
       const { result } = OUTCOMES[reason];
       admissions.inc({ kind: known(kind, KINDS), operation: known(operation, OPERATIONS), result, reason });
-      duration.observe(seconds);
+      if (seconds !== undefined) duration.observe(seconds);
     },
     validated: (allowed) => validations.inc({ allowed: String(allowed) }),
   };

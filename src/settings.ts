@@ -186,7 +186,7 @@ export function readSettings(env: Record<string, string | undefined>): { setting
   for (const [key, kind] of Object.entries(TABLE) as [string, Kind<unknown>][]) {
     const given = env[kind.env]?.trim();
     const value = given ? kind.read(given) : kind.initial;
-    if (value === undefined) problems.push(`${kind.env}: "${given}" is not ${kind.allowed}`);
+    if (value === undefined) problems.push(`${kind.env}: "${withoutPassword(given)}" is not ${kind.allowed}`);
     settings[key] = value;
   }
   for (const [smaller, larger] of ORDERED) {
@@ -204,6 +204,11 @@ export function settingsList(): { env: string; initial: string; allowed: string;
   return (Object.values(TABLE) as Kind<unknown>[]).map(({ show, initial, env, allowed, says, schema }) => {
     return { env, initial: show(initial), allowed, says, schema };
   });
+}
+
+/** A URL may carry a user and a password; a message must not. */
+function withoutPassword(text = ''): string {
+  return text.replace(/\/\/[^@/]*@/, '//***@');
 }
 
 /** The README's table of settings, as Markdown. */

@@ -68,11 +68,15 @@ function oomQuery(options: QueryOptions): string {
   return `max by (namespace, workload, container) (${limits} * on (namespace, pod) group_left (workload) ${pods(options)})`;
 }
 
-/** Which workload each pod belongs (or belonged) to; kube-state-metrics may run more than once, hence the max. */
+/**
+ * Which workload each pod belongs (or belonged) to; kube-state-metrics may run more than once, hence the max, and a pod
+ * that was seen with two owners would otherwise fail the whole query.
+ */
 function pods(options: QueryOptions): string {
   const range = formatSeconds(options.longWindowSeconds);
   const owners = `last_over_time(kube_pod_owner{owner_kind="ReplicaSet",${namespaces(options)}}[${range}])`;
-  return `max by (namespace, pod, workload) (label_replace(${owners}, "workload", "$1", "owner_name", "(.+)-[^-]+"))`;
+  const workload = `label_replace(${owners}, "workload", "$1", "owner_name", "(.+)-[^-]+")`;
+  return `topk by (namespace, pod) (1, max by (namespace, pod, workload) (${workload}))`;
 }
 
 /** Namespaces are DNS labels: nothing in them needs escaping. */

@@ -17,10 +17,11 @@ export function phaseOf(
     return { phase: 'Disabled', message: 'Memory tuning is off; spec.nfr.memory_tuning.enabled: true switches it on.' };
   }
   if (first) {
+    const also = report.trouble === undefined ? '' : ` ${report.trouble}.`;
     const more = errors.length > 1 ? ` (and ${errors.length - 1} more)` : '';
     return {
       phase: 'Degraded',
-      message: `${first.field} ${first.message}; it is ignored until it is corrected${more}.`,
+      message: `${first.field} ${first.message}; it is ignored until it is corrected${more}.${also}`,
     };
   }
   if (report.trouble !== undefined) {

@@ -58,7 +58,7 @@ export function createReviewServer({ tls, store, context, metrics, log }: Review
     const review = readReview(request.body);
     const seconds = () => Number(process.hrtime.bigint() - started) / 1e9;
     if (typeof review === 'string') {
-      metrics.answered('other', 'other', 'bad-review', seconds());
+      metrics.answered('other', 'other', 'bad-review');
       return refuse(reply, 400, review);
     }
     const owner = ownerOf(review.object);
@@ -88,7 +88,7 @@ export function createReviewServer({ tls, store, context, metrics, log }: Review
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500;
     if (request.url.startsWith('/mutate'))
-      metrics.answered('other', 'other', status < 500 ? 'bad-review' : 'internal-error', 0);
+      metrics.answered('other', 'other', status < 500 ? 'bad-review' : 'internal-error');
     log.warn({ status, path: request.url, error: reason(error) }, 'not answered');
     return refuse(reply, status, error.message);
   });

@@ -8,6 +8,7 @@ import { type Gates, isEnabled, isEnforced, overrideOf } from '../domain/ladder.
 import type { MemoryStatus } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
 import { bytesOf, type Pair } from '../domain/workload.ts';
+import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
 import { lookAtContainer, type Rules } from '../recommend/container.ts';
 import type { Range } from '../recommend/step.ts';
@@ -78,6 +79,8 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     try {
       await tuneRecord(entry, usage, range, counts, parts, now);
     } catch (error) {
+      // Deleted since it was listed: nobody waits for its status.
+      if (error instanceof ApiError && error.code === 404) continue;
       counts.failed += 1;
       const { namespace, name } = entry.record.metadata;
       log.error({ namespace, record: name, error: reason(error) }, 'record failed');
@@ -127,7 +130,12 @@ async function tuneRecord(
     counts[entry.change] += 1;
     log.info({ namespace, record: name, ...entry }, entry.change);
   }
-  for (const event of eventsOf(news)) await cluster.emit(record, event);
+  for (const event of eventsOf(news)) {
+    // The status has it already; a lost Event is no reason to lose the next.
+    await cluster
+      .emit(record, event)
+      .catch((error) => log.warn({ namespace, record: name, error: reason(error) }, 'no Event'));
+  }
 }
 
 type Surroundings = { usage: UsageMap; previous: MemoryStatus | undefined; range: Range; rules: Rules; now: number };

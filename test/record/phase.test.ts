@@ -22,7 +22,7 @@ t.test('tuning that is off says how to switch it on, whatever else there is', as
 t.test('a wish that cannot be meant degrades the record, and the message quotes it', async (t) => {
   t.same(phase({ problems: [bad], trouble: 'x' }), [
     'Degraded',
-    'spec.nfr.x must be y, was z; it is ignored until it is corrected.',
+    'spec.nfr.x must be y, was z; it is ignored until it is corrected. x.',
   ]);
   t.match(phase({ problems: [bad, bad, bad] })[1], /corrected \(and 2 more\)\.$/);
 });
