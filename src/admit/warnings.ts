@@ -45,7 +45,7 @@ function containerLine(
   switch (reason) {
     case 'injected':
       return [
-        `${subject} ${pair(before)} -> ${pair(after)} (request/limit, ${rungs.join(' and ')} of record ${record})`,
+        `${subject} ${pair(before)} -> ${pair(after)} (request/limit, ${rungs.join(' and ')} in record ${record})`,
       ];
     case 'kept':
       return [`${subject} stays ${pair(after)}, not ${pair(before)}: the pod template did not change`];

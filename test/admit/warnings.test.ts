@@ -23,10 +23,10 @@ const warnings = (record: Tuning | undefined, object = manifest) => admit(create
 
 t.test('an injection says which container, from what, to what', async (t) => {
   t.strictSame(warnings(applied()), [
-    'oaas-tuner: function memory 256Mi/512Mi -> 224Mi/336Mi (request/limit, applied of record orders)',
+    'oaas-tuner: function memory 256Mi/512Mi -> 224Mi/336Mi (request/limit, applied in record orders)',
   ]);
   t.strictSame(warnings(applied(), deployment([container('function')])), [
-    'oaas-tuner: function memory none/none -> 224Mi/336Mi (request/limit, applied of record orders)',
+    'oaas-tuner: function memory none/none -> 224Mi/336Mi (request/limit, applied in record orders)',
   ]);
 });
 

@@ -126,7 +126,7 @@ t.test(
         t.strictSame(await rollout(cluster, 'steps'), before, 'nothing restarts because of a number in a status');
 
         const said = await kubectl(cluster, ['rollout', 'restart', 'deployment/steps']);
-        t.match(said, 'function memory 512Mi/1Gi -> 368Mi/720Mi (request/limit, applied of record steps)');
+        t.match(said, 'function memory 512Mi/1Gi -> 368Mi/720Mi (request/limit, applied in record steps)');
         t.equal(await memory(cluster, 'deployment/steps'), '368Mi/720Mi');
         const after = await statusOf(cluster, 'steps');
         t.match(
