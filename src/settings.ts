@@ -241,7 +241,8 @@ function factor(env: string, initial: number, says: string): Kind<number> {
     const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
     return value >= 1 && value <= 10 ? value : undefined;
   };
-  const schema = { type: 'number', minimum: 1, maximum: 10 };
+  // Helm's --set makes a text of 1.25.
+  const schema = { type: ['number', 'string'], minimum: 1, maximum: 10, pattern: '^[0-9]+([.][0-9]+)?$' };
   return { env, initial, allowed: 'a number from 1 to 10', says, read, show: String, schema };
 }
 

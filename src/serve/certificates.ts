@@ -2,10 +2,12 @@
  * The certificate of the webhook: read from a folder, and for a laptop made there, a CA and a leaf for localhost. The
  * API server verifies the leaf's SAN against the name that it calls, by the CA in the webhook configuration's `caBundle`.
  */
-import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, generateKeyPair, randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import forge from 'node-forge';
 
 /** PEM texts. */
@@ -37,25 +39,84 @@ export async function readCertificate(folder: string): Promise<Served> {
 }
 
 /**
- * Makes `ca.crt`, `tls.crt` and `tls.key` for localhost, unless the folder already holds a certificate.
+ * Makes `ca.crt`, `tls.crt` and `tls.key` for localhost, unless the folder already holds a certificate. Of several processes
+ * that start together in one folder, one puts its own there; the others wait for it.
  *
  * @returns whether it made them
  */
 export async function ensureCertificates(folder: string, now: number): Promise<boolean> {
-  if (existsSync(join(folder, 'tls.crt'))) return false;
+  const [there, lock] = [join(folder, 'tls.crt'), join(folder, '.making')];
+  if (existsSync(there)) return false;
   await mkdir(folder, { recursive: true });
   const ca = issueAuthority('oaas-tuner', now);
   const leaf = issueLeaf(ca, ['localhost', '127.0.0.1', '::1'], now);
-  await writeFile(join(folder, 'ca.crt'), ca.cert);
-  await writeFile(join(folder, 'tls.key'), leaf.key, { mode: 0o600 });
-  await writeFile(join(folder, 'tls.crt'), leaf.cert);
-  return true;
+  const made = await mkdtemp(join(folder, '.made-'));
+  try {
+    await writeFile(join(made, 'ca.crt'), ca.cert);
+    await writeFile(join(made, 'tls.key'), leaf.key, { mode: 0o600 });
+    await writeFile(join(made, 'tls.crt'), leaf.cert);
+    await locked(lock);
+    try {
+      if (existsSync(there)) return false;
+      // The certificate last: where it is, the others are.
+      for (const file of ['ca.crt', 'tls.key', 'tls.crt']) await rename(join(made, file), join(folder, file));
+      return true;
+    } finally {
+      await rmdir(lock);
+    }
+  } finally {
+    await rm(made, { recursive: true });
+  }
 }
 
-/** A self-signed CA. @param now milliseconds since the epoch */
-export function issueAuthority(commonName: string, now: number): KeyPair {
-  const keys = forge.pki.rsa.generateKeyPair(2048);
-  const certificate = blank(keys.publicKey, commonName, now, CA_DAYS);
+/** To make a folder is the one thing that only one process can do. Held for milliseconds; older, its maker is dead. */
+async function locked(folder: string): Promise<void> {
+  for (;;) {
+    const mine = await mkdir(folder).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+        return false;
+      },
+    );
+    if (mine) return;
+    const made = await stat(folder).catch(() => undefined);
+    if (made && Date.now() - made.mtimeMs > 10_000) await rmdir(folder).catch(() => {});
+    await sleep(10);
+  }
+}
+
+/**
+ * A certificate for these hosts and the CA that signed it, and nothing else ever will: its key is not kept. The keys are
+ * made off the event loop.
+ *
+ * @param now milliseconds since the epoch
+ * @param life milliseconds
+ */
+export async function issuePair(hosts: string[], now: number, life: number): Promise<KeyPair & { ca: string }> {
+  const [forCa, forLeaf] = await Promise.all([newKeys(), newKeys()]);
+  const ca = issueAuthority('oaas-tuner', now, life, forCa);
+  return { ...issueLeaf(ca, hosts, now, life, forLeaf), ca: ca.cert };
+}
+
+async function newKeys(): Promise<forge.pki.rsa.KeyPair> {
+  const { privateKey } = await promisify(generateKeyPair)('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  const key = forge.pki.privateKeyFromPem(privateKey);
+  return { privateKey: key, publicKey: forge.pki.setRsaPublicKey(key.n, key.e) };
+}
+
+/** A self-signed CA. @param now milliseconds since the epoch @param life milliseconds */
+export function issueAuthority(
+  commonName: string,
+  now: number,
+  life = CA_DAYS * DAY_MS,
+  keys = forge.pki.rsa.generateKeyPair(2048),
+): KeyPair {
+  const certificate = blank(keys.publicKey, commonName, now, life);
   certificate.setIssuer(certificate.subject.attributes);
   certificate.setExtensions([
     { name: 'basicConstraints', cA: true, critical: true },
@@ -66,11 +127,16 @@ export function issueAuthority(commonName: string, now: number): KeyPair {
   return pem(certificate, keys.privateKey);
 }
 
-/** A server certificate for these host names and addresses. @param now milliseconds since the epoch */
-export function issueLeaf(ca: KeyPair, hosts: string[], now: number): KeyPair {
+/** A server certificate for these host names and addresses. @param now milliseconds since the epoch @param life milliseconds */
+export function issueLeaf(
+  ca: KeyPair,
+  hosts: string[],
+  now: number,
+  life = LEAF_DAYS * DAY_MS,
+  keys = forge.pki.rsa.generateKeyPair(2048),
+): KeyPair {
   const authority = forge.pki.certificateFromPem(ca.cert);
-  const keys = forge.pki.rsa.generateKeyPair(2048);
-  const certificate = blank(keys.publicKey, hosts[0] ?? 'oaas-tuner', now, LEAF_DAYS);
+  const certificate = blank(keys.publicKey, hosts[0] ?? 'oaas-tuner', now, life);
   certificate.setIssuer(authority.subject.attributes);
   certificate.setExtensions([
     { name: 'basicConstraints', cA: false, critical: true },
@@ -83,7 +149,7 @@ export function issueLeaf(ca: KeyPair, hosts: string[], now: number): KeyPair {
   return pem(certificate, keys.privateKey);
 }
 
-function blank(publicKey: forge.pki.PublicKey, commonName: string, now: number, days: number): forge.pki.Certificate {
+function blank(publicKey: forge.pki.PublicKey, commonName: string, now: number, life: number): forge.pki.Certificate {
   const certificate = forge.pki.createCertificate();
   certificate.publicKey = publicKey;
   // Random, so that a new CA never repeats an old one; a first octet of 4x keeps it positive (RFC 5280, 4.1.2.2) and, other
@@ -91,7 +157,7 @@ function blank(publicKey: forge.pki.PublicKey, commonName: string, now: number, 
   certificate.serialNumber = `4${randomBytes(16).toString('hex').slice(1)}`;
   // An hour back, for clocks that disagree.
   certificate.validity.notBefore = new Date(now - 3_600_000);
-  certificate.validity.notAfter = new Date(now + days * DAY_MS);
+  certificate.validity.notAfter = new Date(now + life);
   certificate.setSubject([{ name: 'commonName', value: commonName }]);
   return certificate;
 }

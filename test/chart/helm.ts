@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { available, ensureBinaries } from '../cluster/binaries.ts';
 import { type CommandResult, run } from '../cluster/command.ts';
+import type { PartName, PartName } from '../cluster/parts.ts';
 
 export const CHART = join(import.meta.dirname, '../../charts/oaas-tuner');
 
 /** Why these tests cannot run, if they cannot. */
-export function skipWithout(...parts: Parameters<typeof available>[0]): string | false {
+export function skipWithout(...parts: PartName[]): string | false {
   return available(parts).ok ? false : 'needs Go 1.26';
 }
 

@@ -38,10 +38,12 @@ t.test('the schema knows every setting, and no other', async (t) => {
   t.equal(settings.additionalProperties, false, 'a typing error is refused');
 });
 
+type Schema = { properties?: Record<string, Schema> };
+
 t.test('every value has its place in the schema', async (t) => {
-  const walk = (values: Record<string, unknown>, schema: { properties?: Record<string, never> }, path: string) => {
+  const walk = (values: Record<string, unknown>, schema: Schema, path: string) => {
     for (const [key, value] of Object.entries(values)) {
-      const known: { properties?: Record<string, never> } | undefined = schema.properties?.[key];
+      const known = schema.properties?.[key];
       t.ok(known, `${path}${key}`);
       if (known?.properties && value) walk(value as Record<string, unknown>, known, `${path}${key}.`);
     }

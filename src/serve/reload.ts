@@ -1,0 +1,40 @@
+/** Keeps what is served equal to where the certificate comes from; open connections are not touched. */
+import type { Server } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Log, reason } from '../log.ts';
+import type { Served } from './certificates.ts';
+
+export type Reloading = {
+  /** what to look at; `undefined` when there is no certificate yet */
+  look: (now: number) => Promise<Served | undefined>;
+  use: (served: Served) => void;
+  everyMs: number;
+  log: Log;
+  signal: AbortSignal;
+};
+
+/** Looks for ever, until the signal aborts. A look that fails leaves what is served, and says so once for each cause. */
+export async function followCertificate({ look, use, everyMs, log, signal }: Reloading): Promise<void> {
+  let current = '';
+  let trouble = '';
+  while (!signal.aborted) {
+    try {
+      const served = await look(Date.now());
+      if (served && served.cert !== current) {
+        use(served);
+        current = served.cert;
+        log.info({ expires: new Date(served.expiry).toISOString() }, 'serving a certificate');
+      }
+      trouble = '';
+    } catch (error) {
+      if (trouble !== reason(error)) log.warn({ error: reason(error) }, 'cannot look after the certificate');
+      trouble = reason(error);
+    }
+    await sleep(everyMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** From the next handshake on. @param clientCa PEM of who may ask, if not everybody may */
+export function serveWith(server: Server, { cert, key }: Served, clientCa?: string): void {
+  server.setSecureContext({ cert, key, minVersion: 'TLSv1.2', ...(clientCa !== undefined && { ca: clientCa }) });
+}

@@ -1,0 +1,82 @@
+/** The alert rules and the dashboard: Prometheus reads them, they fire when they should, and nothing in them is made up. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Registry } from 'prom-client';
+import t from 'tap';
+import { parse } from 'yaml';
+import { admissionMetrics, certificateMetrics, leaderMetrics, storeMetrics } from '../../src/metrics.ts';
+import { workerMetrics } from '../../src/worker/metrics.ts';
+import { ensureBinaries } from '../cluster/binaries.ts';
+import { run } from '../cluster/command.ts';
+import { CHART, skipWithout } from './helm.ts';
+
+t.setTimeout(30 * 60_000);
+const skip = skipWithout('prometheus');
+const alerts = join(CHART, 'files/alerts.yaml');
+
+/** What others serve, and the rules may use. */
+const THEIRS = [
+  'apiserver_admission_webhook_fail_open_count',
+  'apiserver_admission_webhook_rejection_count',
+  'container_memory_working_set_bytes',
+  'kube_pod_container_resource_requests',
+  'kube_pod_labels',
+];
+
+async function promtool(...args: string[]) {
+  const bin = await ensureBinaries(['prometheus'], console.error);
+  return run(`${bin}/promtool`, args);
+}
+
+async function served(): Promise<string[]> {
+  const registry = new Registry();
+  admissionMetrics(registry);
+  storeMetrics(registry, { size: () => 0, confirmedAt: () => 0 });
+  certificateMetrics(registry, () => 0);
+  leaderMetrics(registry, () => true);
+  workerMetrics(registry);
+  const text = await registry.metrics();
+  return [...text.matchAll(/^(\w+)[ {]/gm)].map(([, name]) => name ?? '');
+}
+
+const METRIC = /\b((?:oaas_tuner|apiserver|kube|container)_[a-z0-9_]+)\b/g;
+const namesIn = (query: string) => [...query.replace(/label_\w+/g, '').matchAll(METRIC)].map(([, name]) => name ?? '');
+
+t.test('promtool accepts the rules', { skip }, async (t) => {
+  const { code, stdout, stderr } = await promtool('check', 'rules', '--lint=all', '--lint-fatal', alerts);
+  t.equal(code, 0, stdout + stderr);
+});
+
+t.test('each alert fires when it should and only then', { skip }, async (t) => {
+  const { code, stdout, stderr } = await promtool('test', 'rules', join(import.meta.dirname, 'alerts-cases.yaml'));
+  t.equal(code, 0, stdout + stderr);
+  const cases = readFileSync(join(import.meta.dirname, 'alerts-cases.yaml'), 'utf8');
+  for (const { alert } of parse(readFileSync(alerts, 'utf8')).groups[0].rules) {
+    t.match(cases, new RegExp(`alertname="${alert}"`), `${alert} has a case`);
+  }
+});
+
+t.test('every metric of an alert exists', async (t) => {
+  const known = [...THEIRS, ...(await served())];
+  for (const { alert, expr } of parse(readFileSync(alerts, 'utf8')).groups[0].rules) {
+    t.strictSame(
+      namesIn(expr).filter((name) => !known.includes(name)),
+      [],
+      alert,
+    );
+    t.ok(namesIn(expr).length > 0, alert);
+  }
+});
+
+t.test('every metric of the dashboard exists', async (t) => {
+  const known = [...THEIRS, ...(await served())];
+  const { panels } = JSON.parse(readFileSync(join(CHART, 'files/dashboard.json'), 'utf8'));
+  for (const { title, targets = [] } of panels) {
+    for (const { expr } of targets)
+      t.strictSame(
+        namesIn(expr).filter((name) => !known.includes(name)),
+        [],
+        title,
+      );
+  }
+});
