@@ -1,14 +1,19 @@
 /** Joins the parts from settings and edges; what `main.ts` runs and what tests start. */
+import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi } from './kube/api.ts';
 import { connect } from './kube/connect.ts';
 import { followRecords, RECORD_GROUP } from './kube/records.ts';
+import { secretClient } from './kube/secret.ts';
+import { trustClient } from './kube/webhook-configuration.ts';
 import { type Log, reason } from './log.ts';
 import { admissionMetrics, certificateMetrics, leaderMetrics, storeMetrics } from './metrics.ts';
-import { ensureCertificates, readCertificate } from './serve/certificates.ts';
+import { readCertificate, type Served } from './serve/certificates.ts';
+import { createKeeper } from './serve/keeper.ts';
 import { createOpsServer } from './serve/ops.ts';
+import { followCertificate, ownCertificate, readClientCa, serveWith, tlsOptions } from './serve/reload.ts';
 import { createReviewServer } from './serve/reviews.ts';
 import type { Settings } from './settings.ts';
 import { createRecordStore, type RecordStore } from './store/records.ts';
@@ -30,12 +35,20 @@ export type Edges = {
   workerMetrics?(): string;
   /** whether this replica is the one that works */
   leads?(): boolean;
+  /** The cluster's certificate as of now, kept valid by the replica that works; `undefined` before there is one. */
+  certificate?(now: number): Promise<Served | undefined>;
   /** Lets another replica work, at once. */
   resign?(): Promise<void>;
   stop(): Promise<void>;
 };
 
 const ASK_AGAIN_MS = 5_000;
+
+/** How often the certificate is looked after. */
+const LOOK_EVERY_MS = 5_000;
+
+/** The Secret that the chart makes, empty, for the tuner's own certificates. */
+const TLS_SECRET = 'oaas-tuner-tls';
 
 /**
  * Starts both servers, then the edges.
@@ -53,22 +66,27 @@ export async function startApp(
   const store = createRecordStore();
   storeMetrics(registry, store);
 
-  if (await ensureCertificates(settings.tlsDir, Date.now())) {
-    log.warn({ folder: settings.tlsDir }, 'made a certificate for localhost, because there was none');
-  }
-  const served = await readCertificate(settings.tlsDir);
-  certificateMetrics(registry, () => served.expiry);
+  const clientCa = settings.clientCa === '' ? undefined : await readClientCa(settings.clientCa);
+  let served = settings.certificates === 'files' ? await ownCertificate(settings.tlsDir, log) : undefined;
+  certificateMetrics(registry, () => served?.expiry ?? Number.NaN);
 
   const edges = await open(store);
   leaderMetrics(registry, () => edges.leads?.() ?? false);
   const gates = { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) };
   const record = { group: RECORD_GROUP, kind: settings.recordKind };
   const context = () => ({ gates, record, ownAccount: edges.ownAccount?.() });
-  const reviews = createReviewServer({ tls: served, store, context, metrics: admissionMetrics(registry), log });
+  const reviews = createReviewServer({
+    tls: tlsOptions(served, clientCa),
+    store,
+    context,
+    metrics: admissionMetrics(registry),
+    log,
+  });
 
   let stopping = false;
   const notReady = () => {
     if (stopping) return 'stopping';
+    if (!served) return 'there is no certificate yet';
     return store.ready() ? undefined : 'the records have not been listed yet';
   };
   const ops = createOpsServer({ registry, workerMetrics: () => edges.workerMetrics?.() ?? '', notReady });
@@ -79,6 +97,16 @@ export async function startApp(
     await Promise.all([reviews.app.close(), ops.close(), edges.stop()]);
     throw error;
   }
+  const abort = new AbortController();
+  void followCertificate({
+    look: edges.certificate ?? (() => readCertificate(settings.tlsDir)),
+    use: (next) => {
+      served = next;
+      serveWith(reviews.app.server as Server, next, clientCa);
+    },
+    everyMs: Math.min(LOOK_EVERY_MS, (settings.certificateLifeSeconds * 1000) / 12),
+    ...{ log, signal: abort.signal },
+  });
   const app = {
     reviewsPort: (reviews.app.server.address() as AddressInfo).port,
     opsPort: (ops.server.address() as AddressInfo).port,
@@ -86,6 +114,7 @@ export async function startApp(
       stopping = true;
       reviews.drain();
       await Promise.all([sleep(drainSeconds * 1000), edges.resign?.()]);
+      abort.abort();
       await Promise.all([reviews.app.close(), ops.close(), edges.stop()]);
     },
   };
@@ -114,6 +143,16 @@ export async function openCluster(store: RecordStore, settings: Settings, log: L
     ownAccount: () => account,
     workerMetrics: () => worker?.metrics() ?? '',
     leads: () => worker?.leads() ?? false,
+    ...(settings.certificates === 'secret' && {
+      certificate: createKeeper({
+        secret: secretClient(config, settings.namespace, TLS_SECRET),
+        trust: trustClient(config),
+        host: `oaas-tuner.${settings.namespace}.svc`,
+        life: settings.certificateLifeSeconds * 1000,
+        leads: () => worker?.leads() ?? false,
+        log,
+      }),
+    }),
     resign: async () => worker?.stop(),
     async stop() {
       abort.abort();

@@ -196,6 +196,9 @@ export function readSettings(env: Record<string, string | undefined>): { setting
       problems.push(`${show(smaller)} must not exceed ${show(larger)}`);
     }
   }
+  if (settings.certificates === 'secret' && settings.namespace === '') {
+    problems.push(`${TABLE.certificates.env}=secret needs ${TABLE.namespace.env}: the namespace of that Secret`);
+  }
   return problems.length > 0 ? { problems } : { settings: settings as Settings };
 }
 
@@ -208,7 +211,7 @@ export function settingsList(): { env: string; initial: string; allowed: string;
 
 /** A URL may carry a user and a password; a message must not. */
 function withoutPassword(text = ''): string {
-  return text.replace(/\/\/[^@/]*@/, '//***@');
+  return text.replace(/\/\/.*@/, '//***@');
 }
 
 /** The README's table of settings, as Markdown. */
@@ -295,8 +298,13 @@ function text(env: string, initial: string, says: string): Kind<string> {
 }
 
 function url(env: string, says: string): Kind<string> {
-  const read = (value: string) =>
-    /^https?:\/\//.test(value) && URL.canParse(value) ? value.replace(/\/+$/, '') : undefined;
-  const schema = { type: 'string', pattern: '^(https?://.+)?$' };
-  return { env, initial: '', allowed: 'an http:// or https:// URL', says, read, show: String, schema };
+  const read = (value: string) => {
+    if (!/^https?:\/\//.test(value) || !URL.canParse(value)) return undefined;
+    const { username, password, search, hash } = new URL(value);
+    // A user or password is sent as Basic auth, so it has to decode.
+    if (search !== '' || hash !== '' || /%(?![0-9a-f]{2})/i.test(username + password)) return undefined;
+    return value.replace(/\/+$/, '');
+  };
+  const schema = { type: 'string', pattern: '^(https?://[^?#]+)?$' };
+  return { env, initial: '', allowed: 'an http:// or https:// URL without a query', says, read, show: String, schema };
 }

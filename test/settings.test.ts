@@ -56,7 +56,7 @@ t.test('a wrong value stops the start with the variable, the value and what is a
   t.same(problemsOf({ OPRC_CRM_PROFILE: 'prod' }), ['OPRC_CRM_PROFILE: "prod" is not one of `dev`, `edge`, `full`']);
   t.same(problemsOf({ OPRC_CRM_ROUND_TO: '16mi' }), ['OPRC_CRM_ROUND_TO: "16mi" is not a quantity from 1Mi to 1Ti']);
   t.same(problemsOf({ OPRC_CRM_PROM_URL: 'prometheus:9090' }), [
-    'OPRC_CRM_PROM_URL: "prometheus:9090" is not an http:// or https:// URL',
+    'OPRC_CRM_PROM_URL: "prometheus:9090" is not an http:// or https:// URL without a query',
   ]);
   t.same(problemsOf({ OPRC_CRM_FEATURES_NFR_ENFORCEMENT: 'yes' }), [
     'OPRC_CRM_FEATURES_NFR_ENFORCEMENT: "yes" is not `true` or `false`',

@@ -23,6 +23,16 @@ export function refusedBecause(
   return request !== undefined && limit !== undefined && request > limit ? 'request-above-limit' : undefined;
 }
 
+/** All annotations of an object together (kubernetes `TotalAnnotationSizeLimitB`), bytes of keys and values. */
+const ANNOTATIONS_LIMIT = 256 * 1024;
+
+/** Whether an annotation can be set without making the object's annotations too large for the API server. */
+export function hasRoomFor(object: unknown, key: string, text: string): boolean {
+  const annotations = { ...asObject(at(object, 'metadata', 'annotations')), [key]: text };
+  const sizes = Object.entries(annotations).map(([name, value]) => Buffer.byteLength(name + value));
+  return sizes.reduce((sum, size) => sum + size, 0) <= ANNOTATIONS_LIMIT;
+}
+
 /** Pod-level memory (KEP-2837) bounds all containers together; per-container values could push the pod over it. */
 export function hasPodLevelMemory(workload: unknown): boolean {
   const resources = at(workload, 'spec', 'template', 'spec', 'resources');

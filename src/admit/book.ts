@@ -4,7 +4,7 @@
  * switching tuning off gives the manifest's values back.
  */
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
-import { sameQuantity } from '../domain/quantity.ts';
+import { parseQuantity, sameQuantity } from '../domain/quantity.ts';
 import { APPLIED_ANNOTATION, annotation, FIELDS, memoryOf, type Pair } from '../domain/workload.ts';
 
 export type Entry = { set: string; was: Json };
@@ -27,7 +27,9 @@ function readEntries(fields: unknown): Pair<Entry> {
   const entries: Pair<Entry> = {};
   for (const field of FIELDS) {
     const set = at(fields, field, 'set');
-    if (typeof set === 'string') entries[field] = { set, was: at(fields, field, 'was') ?? null };
+    const was = at(fields, field, 'was') ?? null;
+    // Anybody can write into an annotation; what is no quantity was not put there by us.
+    if (typeof set === 'string' && (was === null || parseQuantity(was) !== undefined)) entries[field] = { set, was };
   }
   return entries;
 }
@@ -48,4 +50,15 @@ export function asWritten(container: JsonObject, entries: Pair<Entry> = {}): Pai
     else values[field] = entry.was;
   }
   return values;
+}
+
+/** Whether two books remember the same amounts for the same containers, however they are spelled. */
+export function sameBook(a: Book, b: Book): boolean {
+  const within = (one: Book, other: Book) =>
+    [...one].every(([name, entries]) => FIELDS.every((field) => sameEntry(entries[field], other.get(name)?.[field])));
+  return within(a, b) && within(b, a);
+}
+
+function sameEntry(a: Entry | undefined, b: Entry | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && sameQuantity(a.set, b.set) && sameQuantity(a.was, b.was));
 }

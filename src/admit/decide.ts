@@ -19,7 +19,7 @@ import {
   workloadRef,
 } from '../domain/workload.ts';
 import { hasPodLevelMemory, hasStrangeResources, refusedBecause } from './acceptable.ts';
-import { asWritten, type Book, readBook } from './book.ts';
+import { asWritten, type Book, readBook, sameBook } from './book.ts';
 import type { AdmissionRequest } from './request.ts';
 import { outOfScope, type RecordKind } from './scope.ts';
 import { sameTemplate, withKnownNames } from './template.ts';
@@ -68,11 +68,13 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   if (containers.length === 0) return { ...nothing, reason: 'no-containers' };
 
   const oldBook = readBook(oldObject) ?? new Map();
-  const book = readBook(object) ?? oldBook;
+  const updates = request.operation === 'UPDATE';
+  // Where not even our values changed, the old book holds, whatever somebody did to the annotation.
+  const untouched = updates && sameTemplate(object, oldObject, new Map(), new Map());
+  const ownBook = readBook(object);
+  const book = ownBook && (!untouched || sameBook(ownBook, oldBook)) ? ownBook : oldBook;
   const leftAlone =
-    request.operation === 'UPDATE' &&
-    !asksForRollout(request, context) &&
-    sameTemplate(object, oldObject, book, oldBook);
+    updates && !asksForRollout(request, context) && (untouched || sameTemplate(object, oldObject, book, oldBook));
   const canKeep = leftAlone && book.size > 0;
   if (!context.tuning && !context.storeReady && !canKeep) return { ...nothing, reason: 'store-not-ready' };
   if (!context.tuning && book.size === 0) return { ...nothing, reason: 'unknown-record' };
@@ -115,11 +117,15 @@ function keep({ written, wanted, podLevelMemory }: Facts, running: Pair<Json>): 
 
 /** The template changes anyway: the ladder's values, now. */
 function choose({ before, written, wanted, podLevelMemory }: Facts): Conclusion {
-  const isInjected = !sameValues(before, written);
-  if (wanted.rungs.length === 0) return [isInjected ? 'given-back' : 'as-it-is', written];
+  // A manifest that is refused by itself had passed under our values; it must not fail a deploy that is not about it.
+  const refusal = refusedBecause(written);
+  const givenBack: Conclusion = refusal && !refusedBecause(before) ? [refusal, before] : ['given-back', written];
+  if (wanted.rungs.length === 0) return givenBack;
+  // Left to the API server to refuse: a patch would only hide it until the values are given back.
+  if (refusal === 'unreadable-value') return [refusal, before];
   // An apply that names one side only leaves our other side beside it, and the two may not fit.
   const asFound = refusedBecause(before) ? written : before;
-  if (podLevelMemory) return ['pod-level-memory', asFound];
+  if (podLevelMemory) return ['pod-level-memory', written];
   const all = { ...written, ...wanted.all };
   const accepted = acceptable(staysAcceptable(all, written) ? all : written, written, wanted.overrides);
   if (accepted)

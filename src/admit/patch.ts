@@ -6,14 +6,19 @@
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
 import { sameQuantity } from '../domain/quantity.ts';
 import { APPLIED_ANNOTATION, annotation, FIELDS, type Pair, RESOURCE_LIST } from '../domain/workload.ts';
+import { hasRoomFor } from './acceptable.ts';
 import { type Book, type Entry, writeBook } from './book.ts';
 import type { ContainerDecision, Decision } from './decide.ts';
 
 export type Operation = { op: 'add'; path: string; value: Json } | { op: 'remove'; path: string };
 
-/** @param object the object under review */
-export function patchOf(object: JsonObject, decision: Decision): Operation[] {
-  return [...decision.containers.flatMap(containerOperations), ...bookOperations(object, decision)];
+/**
+ * @param object the object under review
+ * @returns the operations, none where nothing changes; `no-room` where the annotation would not fit
+ */
+export function patchOf(object: JsonObject, decision: Decision): Operation[] | 'no-room' {
+  const book = bookOperations(object, decision);
+  return book === 'no-room' ? book : [...decision.containers.flatMap(containerOperations), ...book];
 }
 
 function containerOperations({ container, before, after }: ContainerDecision): Operation[] {
@@ -40,13 +45,14 @@ function containerOperations({ container, before, after }: ContainerDecision): O
   return operations;
 }
 
-function bookOperations(object: JsonObject, { containers, book }: Decision): Operation[] {
+function bookOperations(object: JsonObject, { containers, book }: Decision): Operation[] | 'no-room' {
   if (containers.length === 0) return [];
   const text = writeBook(new Map(containers.map((decision) => [decision.container.name, entriesOf(decision, book)])));
   const path = `/metadata/annotations/${APPLIED_ANNOTATION.replace('/', '~1')}`;
   const present = annotation(object, APPLIED_ANNOTATION);
   if (text === present) return [];
   if (text === undefined) return [{ op: 'remove', path }];
+  if (!hasRoomFor(object, APPLIED_ANNOTATION, text)) return 'no-room';
   const operations: Operation[] = [{ op: 'add', path, value: text }];
   if (!asObject(at(object, 'metadata', 'annotations'))) {
     operations.unshift({ op: 'add', path: '/metadata/annotations', value: {} });

@@ -35,8 +35,11 @@ export type Answer = {
 /** @param context what the store knows; the record, if any, is that of the object's owner label */
 export function answer(request: AdmissionRequest, context: Context): Answer {
   try {
-    const decision = decide(request, context);
-    const operations = request.object ? patchOf(request.object, decision) : [];
+    const decided = decide(request, context);
+    const wanted = request.object && patchOf(request.object, decided);
+    // Values without the annotation that remembers what they replaced could never be given back.
+    const decision: Decision = wanted === 'no-room' ? { ...decided, reason: wanted, containers: [] } : decided;
+    const operations = wanted === 'no-room' ? [] : (wanted ?? []);
     const warnings = warningsOf(request, decision, context.tuning);
     return { review: reviewOf(request.uid, operations, warnings), reason: decision.reason, decision, operations };
   } catch (error) {

@@ -28,10 +28,11 @@ export function warningsOf(
   if (reason === 'named-revision' && tuning && speaksOf(tuning)) {
     lines.push(`the template names its revision, which Knative lets nobody change: memory stays as in the manifest`);
   }
+  if (reason === 'no-room') lines.push(`memory stays as in the manifest (no-room): ${OUTCOMES[reason].means}`);
   // Repeating the record's problems on each label or scale would teach people to overlook them.
   if (!leftAlone || containers.some((decision) => decision.reason === 'injected')) {
     for (const { field, message, severity } of tuning?.problems ?? []) {
-      if (severity === 'error') lines.push(`record ${tuning?.name}: ${field} ${message}; ignored`);
+      lines.push(`record ${tuning?.name}: ${field} ${message}${severity === 'error' ? '; ignored' : ''}`);
     }
   }
   return deliverable(lines.map((line) => `oaas-tuner: ${line}`));

@@ -39,9 +39,11 @@ export function createPrometheus(url: string, timeoutMs: number): Prometheus {
       if (status === 200 && json?.status === 'success') return readResult(json);
       const said = at(json, 'error');
       if (status === 200 && said === undefined) {
-        throw new PrometheusError(`Prometheus answered HTTP 200, but not as Prometheus does: ${excerpt(text)}`, status);
+        throw new PrometheusError('Prometheus answered HTTP 200, but not as Prometheus does', status);
       }
-      throw new PrometheusError(`Prometheus refused a query: HTTP ${status} ${excerpt(said ?? text)}`.trim(), status);
+      // A proxy's page changes with each request (ids, times); a record's status must not.
+      const words = said === undefined ? '' : `: ${excerpt(said)}`;
+      throw new PrometheusError(`Prometheus refused a query: HTTP ${status}${words}`, status);
     },
   };
 }

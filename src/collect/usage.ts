@@ -54,7 +54,10 @@ export async function collectUsage(
     // After a failure: nobody would look at the other answers, and a Prometheus in trouble is left in peace.
     queries.length = 0;
   }
-  for (const entry of usage.values()) entry.partial = partial;
+  for (const entry of usage.values()) {
+    const whole = [dropIncomplete(entry, 'short'), dropIncomplete(entry, 'long')].every(Boolean);
+    entry.partial = partial || !whole;
+  }
   return usage;
 }
 
@@ -76,6 +79,14 @@ function addRow(
   }
   entry[query.window] ??= { avg: 0, p95: 0, max: 0, samples: 0 };
   merge(entry[query.window] as WindowUsage, query.statistic, row.value);
+}
+
+/** A window that lacks one of its statistics (NaN, say, was no number) would look like little use. */
+function dropIncomplete(usage: Usage, window: Window): boolean {
+  const found = usage[window];
+  if (!found || Object.values(found).every((value) => value > 0)) return true;
+  delete usage[window];
+  return false;
 }
 
 /** Several Revisions of one Knative Service: the largest of each decides. */

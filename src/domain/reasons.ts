@@ -42,6 +42,7 @@ export const OUTCOMES = {
     result: 'skipped',
     means: 'the manifest names one side only, and the applied values would not fit beside it',
   },
+  'no-room': { result: 'skipped', means: "the object's annotations are so large that ours does not fit beside them" },
   'unreadable-value': { result: 'skipped', means: 'the manifest holds a memory value that is no quantity' },
   'bad-review': { result: 'error', means: 'the request is no AdmissionReview of admission.k8s.io/v1' },
   'internal-error': { result: 'error', means: 'a defect of the tuner; the object was admitted unchanged' },

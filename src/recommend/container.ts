@@ -46,7 +46,9 @@ export type Finding = {
 };
 
 export function lookAtContainer(look: Look, rules: Rules, now: number): Finding {
-  const { usage, current, standing, applied, fixed } = look;
+  const { usage, current, standing, applied, fixed, written } = look;
+  // A limit alone becomes the request, too; values of ours that happen to be equal are no wish of the manifest.
+  const manifest = written.limit === undefined ? written : { request: written.limit, ...written };
   const observed = usage && observe(usage);
   if (!usage || !observed) return withoutData(look);
 
@@ -56,7 +58,7 @@ export function lookAtContainer(look: Look, rules: Rules, now: number): Finding 
     return { observed, changes: [], doubt: why, rationale: `${why}: nothing is recommended where no limit is set` };
   }
   const measured = proposeMemory(observed, rules, usage.oomLimit);
-  const proposal = keepGuaranteed(why ? raiseOnly(measured, standing ?? current, why) : measured, current);
+  const proposal = keepGuaranteed(why ? raiseOnly(measured, standing ?? current, why) : measured, manifest);
   // A kill at the limit that was decided last, or beyond it, is one that the decision did not know of yet.
   const decidedLimit = Math.min(standing?.limit ?? 0, (look.enforced && applied?.limit) || Number.POSITIVE_INFINITY);
   const urgent = usage.oomLimit !== undefined && usage.oomLimit >= decidedLimit;
@@ -69,13 +71,13 @@ export function lookAtContainer(look: Look, rules: Rules, now: number): Finding 
     finding.recommended = revision.recommended;
     if (revision.isNew) finding.changes.push({ change: 'recommended', rationale: revision.reasons.join('; ') });
     if (look.enforced && !isFixed(fixed)) {
-      const { written, range } = look;
+      const { range } = look;
       const bounds = {
         observed,
         fixed,
         written,
         range,
-        guaranteed: isGuaranteed(current),
+        guaranteed: isGuaranteed(manifest),
         raiseOnly: why !== undefined,
         urgent,
       };

@@ -51,15 +51,15 @@ export function raiseOnly(proposal: Proposal, reference: Pair<number>, why: stri
 }
 
 /**
- * A container whose request equals its limit keeps them equal, at the limit's value, so that a Guaranteed pod stays one
+ * A container whose manifest sets request = limit keeps them equal, at the limit's value, so that a Guaranteed pod stays one
  * (the quality of service decides who is evicted first).
  */
-export function keepGuaranteed(proposal: Proposal, current: Pair<number>): Proposal {
-  if (!isGuaranteed(current) || proposal.request === proposal.limit) return proposal;
+export function keepGuaranteed(proposal: Proposal, manifest: Pair<number>): Proposal {
+  if (!isGuaranteed(manifest) || proposal.request === proposal.limit) return proposal;
   return {
     ...proposal,
     request: proposal.limit,
-    reasons: [...proposal.reasons, 'request kept equal to the limit, as it is now'],
+    reasons: [...proposal.reasons, 'request kept equal to the limit, as in the manifest'],
   };
 }
 

@@ -14,11 +14,11 @@ const REFRESH_MS = 3_600_000;
 export function isNews(next: MemoryStatus, previous: MemoryStatus | undefined): boolean {
   if (!previous) return true;
   const age = moment(next.observed_at) - moment(previous.observed_at);
-  if (Number.isNaN(age) || age >= REFRESH_MS) return true;
+  if (Number.isNaN(age) || Math.abs(age) >= REFRESH_MS) return true;
   return JSON.stringify(headline(next)) !== JSON.stringify(headline(previous)) || observedMoved(next, previous);
 }
 
-function headline({ phase, message, workloads, containers }: MemoryStatus) {
+function headline({ phase, message, workloads, request, limit, containers }: MemoryStatus) {
   const decided = containers.map(
     ({ workload, name, current, override, recommended, applied, source, observed, doubt }) => [
       [workload, name, source, observed !== undefined, doubt !== undefined],
@@ -27,7 +27,7 @@ function headline({ phase, message, workloads, containers }: MemoryStatus) {
       ),
     ],
   );
-  return [phase, message, workloads, decided];
+  return [phase, message, workloads, request, limit, decided];
 }
 
 function observedMoved(next: MemoryStatus, previous: MemoryStatus): boolean {

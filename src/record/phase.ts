@@ -14,7 +14,11 @@ export function phaseOf(
   const errors = report.problems.filter(({ severity }) => severity === 'error');
   const [first] = errors;
   if (!report.enabled) {
-    return { phase: 'Disabled', message: 'Memory tuning is off; spec.nfr.memory_tuning.enabled: true switches it on.' };
+    const overrides = report.overridden ? ' Overrides still apply.' : '';
+    return {
+      phase: 'Disabled',
+      message: `Memory tuning is off; spec.nfr.memory_tuning.enabled: true switches it on.${overrides}`,
+    };
   }
   if (first) {
     const also = report.trouble === undefined ? '' : ` ${report.trouble}.`;
@@ -35,7 +39,7 @@ export function phaseOf(
   }
   const measured = containers.filter(({ observed }) => observed);
   if (measured.length === 0) {
-    return { phase: 'NoData', message: 'Prometheus has no memory samples of these containers yet.' };
+    return { phase: 'NoData', message: 'Prometheus has no recent memory samples of these containers.' };
   }
   const missing = containers.length - measured.length;
   const gap = missing > 0 ? ` ${missing} of ${containers.length} containers have no samples yet.` : '';
@@ -53,6 +57,14 @@ export function phaseOf(
     return {
       phase: 'Recommending',
       message: `There are recommendations for ${count}; spec.nfr.memory_tuning.enforce: true lets them be applied.${gap}`,
+    };
+  }
+  const doubtful = measured.filter(({ doubt }) => doubt !== undefined).length;
+  if (doubtful > 0) {
+    const count = `${doubtful} of ${containers.length} containers`;
+    return {
+      phase: 'Observing',
+      message: `The data of ${count} can be doubted, so nothing is lowered; see rationale.${gap}`,
     };
   }
   return { phase: 'Observing', message: `The current values fit what is used.${gap}` };

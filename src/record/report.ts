@@ -19,6 +19,8 @@ export type ContainerFinding = {
 export type Report = {
   enabled: boolean;
   enforced: boolean;
+  /** overrides are in force, whether or not memory is tuned */
+  overridden: boolean;
   workloads: number;
   /** why usage could not be read at all; the containers of the last status stay */
   trouble?: string;

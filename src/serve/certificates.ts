@@ -168,5 +168,6 @@ function altName(host: string): { type: number; value?: string; ip?: string } {
 }
 
 function pem(certificate: forge.pki.Certificate, key: forge.pki.PrivateKey): KeyPair {
-  return { cert: forge.pki.certificateToPem(certificate), key: forge.pki.privateKeyToPem(key) };
+  const [cert, secret] = [forge.pki.certificateToPem(certificate), forge.pki.privateKeyToPem(key)];
+  return { cert: cert.replaceAll('\r', ''), key: secret.replaceAll('\r', '') };
 }

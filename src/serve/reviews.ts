@@ -14,7 +14,8 @@ import type { AdmissionMetrics } from '../metrics.ts';
 import type { RecordStore } from '../store/records.ts';
 
 export type ReviewOptions = {
-  tls: { cert: string; key: string };
+  /** without a certificate no handshake succeeds, until one is loaded; with a CA only who has its certificate may ask */
+  tls: { cert?: string; key?: string; ca?: string; requestCert?: boolean; rejectUnauthorized?: boolean };
   store: RecordStore;
   /** what a decision depends on beside the store */
   context(): Omit<Context, 'tuning' | 'storeReady'>;
@@ -40,7 +41,8 @@ export type ReviewServer = {
 export function createReviewServer({ tls, store, context, metrics, log }: ReviewOptions): ReviewServer {
   let draining = false;
   const app = fastify({
-    https: { ...tls, minVersion: 'TLSv1.2' },
+    // Node looks for slow requests only now and then, and its own limit for headers is longer than ours for all of it.
+    https: { ...tls, minVersion: 'TLSv1.2', headersTimeout: 5_000, connectionsCheckingInterval: 5_000 },
     bodyLimit: BODY_LIMIT,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: 10_000,

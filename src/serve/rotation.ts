@@ -20,13 +20,17 @@ export type Held = {
 /** `issue`: serve a new pair at once, there is nothing to overlap with. */
 export type Action = 'issue' | 'stage' | 'promote' | 'keep';
 
-const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g;
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 export function readHeld(data: Record<string, string>): Held {
   const served = readPair(data['tls.crt'], data['tls.key']);
   const next = readPair(data['next.crt'], data['next.key']);
   const bundle = (data['ca.crt'] ?? '').match(PEM) ?? [];
-  return { bundle: [...bundle].filter((pem) => expiryOf(pem) > 0), ...(served && { served }), ...(next && { next }) };
+  return {
+    bundle: bundle.map((pem) => `${pem}\n`).filter((pem) => expiryOf(pem) > 0),
+    ...(served && { served }),
+    ...(next && { next }),
+  };
 }
 
 export function writeHeld({ bundle, served, next }: Held): Record<string, string> {

@@ -102,6 +102,7 @@ async function tuneRecord(
   const report: Report = {
     enabled,
     enforced: isEnforced(tuning, gates),
+    overridden: tuning.enabled !== false && Object.keys(tuning.overrides).length > 0,
     workloads: workloads.length,
     problems: tuning.problems,
     containers: [],

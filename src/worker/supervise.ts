@@ -45,8 +45,11 @@ export function superviseWorker(
     worker = new Worker(thread, { workerData: settings });
     worker.on('message', (told: Told) => {
       if ('leadsUntil' in told) leadsUntil = told.leadsUntil;
-      else text = told.metrics;
-      wait = firstWaitMs;
+      else {
+        text = told.metrics;
+        // Only a finished cycle shows that this start was better than the last.
+        wait = firstWaitMs;
+      }
     });
     worker.on('error', (error) => {
       cause = error;

@@ -113,3 +113,36 @@ t.test('an annotation that cannot be read is replaced or removed, never obeyed',
     t.match(remembered(admit(create(odd), context(applied())).object), { function: { request: { was: '256Mi' } } });
   }
 });
+
+t.test(
+  'pod-level memory added to a tuned workload: the manifest comes back, with no value of ours beside it',
+  async (t) => {
+    const live = created(deployment([container('function')]), applied());
+    const next = edited(live, (o) => {
+      o.spec.template.spec.resources = { requests: { memory: '100Mi' }, limits: { memory: '128Mi' } };
+    });
+    const { object, reason } = admit(update(next, live), context(applied()));
+    t.equal(reason, 'pod-level-memory');
+    t.strictSame(memory(object), { function: '-/-' });
+  },
+);
+
+t.test(
+  'a manifest that is refused by itself is not given back into a deploy that is about something else',
+  async (t) => {
+    const live = created(deployment([container('function', '1Gi', '512Mi')]), applied());
+    t.strictSame(memory(live), { function: '224Mi/336Mi' });
+    const next = edited(live, (o) => (o.spec.template.metadata.labels.version = '2'));
+    t.strictSame(memory(admit(update(next, live), context(tuning({ enabled: false }))).object), {
+      function: '224Mi/336Mi',
+    });
+  },
+);
+
+t.test('garbage that somebody wrote into our annotation is never given back', async (t) => {
+  const book = '{"function":{"limit":{"set":"512Mi","was":"garbage"}}}';
+  const object = edited(deployment([container('function', '256Mi', '512Mi')]), (o) => {
+    o.metadata.annotations = { 'tuning.oaas.io/applied': book };
+  });
+  t.strictSame(memory(admit(create(object), context(tuning())).object), { function: '256Mi/512Mi' });
+});

@@ -217,3 +217,13 @@ t.test('a manifest that names only the request does not end up below it with our
   const bounded = admit(update(pod(half), live), context(applied()));
   t.strictSame(memory(bounded.object), { function: '512Mi/-' }, 'pod-level memory appeared');
 });
+
+t.test('an edit of our annotation rolls nothing and loses nothing', async (t) => {
+  const live = created(deployment([container('function', '256Mi', '512Mi')]), applied());
+  for (const text of ['{}', '{"other":{}}', 'nonsense', '{"function":{"request":{"set":"224Mi","was":"1Gi"}}}']) {
+    const next = edited(live, (o) => (o.metadata.annotations['tuning.oaas.io/applied'] = text));
+    const { object } = admit(update(next, live), context(applied('400Mi', '600Mi')));
+    t.strictSame(memory(object), { function: '224Mi/336Mi' }, text);
+    t.strictSame(remembered(object), remembered(live), text);
+  }
+});

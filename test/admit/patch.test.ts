@@ -144,3 +144,26 @@ t.test('the library that judges us is strict: it refuses a patch without parents
   t.throws(() => patched({}, [{ op: 'add', path: '/metadata/annotations/a', value: 'b' }]));
   t.throws(() => patched({ metadata: {} }, [{ op: 'remove', path: '/metadata/annotations' }]));
 });
+
+t.test('annotations that leave no room for ours leave the object as it is', async (t) => {
+  const room = 256 * 1024;
+  const record = applied();
+  const book = JSON.stringify(remembered(created(deployment([container('function')]), record)));
+  const ours = 'tuning.oaas.io/applied'.length + book.length;
+  for (const [bytes, injected] of [
+    [room - ours - 1, true],
+    [room - ours, false],
+  ] as const) {
+    const object = edited(
+      deployment([container('function')]),
+      (o) => (o.metadata.annotations = { n: 'x'.repeat(bytes) }),
+    );
+    const { operations, reason, warnings } = admit(create(object), context(record));
+    t.equal(operations.length > 0, injected, `${bytes} bytes`);
+    t.equal(reason, injected ? 'injected' : 'no-room');
+    t.equal(
+      warnings.some((line) => line.includes('no-room')),
+      !injected,
+    );
+  }
+});

@@ -68,6 +68,7 @@ t.test('a wish that cannot be meant is named, when something is decided', async 
   });
   t.strictSame(warnings(record).slice(1), [
     'oaas-tuner: record orders: overrides[function].limit must be a positive quantity such as 256Mi or 1Gi, was "lots"; ignored',
+    'oaas-tuner: record orders: x must be a positive quantity such as 256Mi or 1Gi, was "lots"',
   ]);
   const live = created(manifest, record);
   const labelled = edited(live, (o) => (o.metadata.labels.team = 'a'));

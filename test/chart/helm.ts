@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { available, ensureBinaries } from '../cluster/binaries.ts';
 import { type CommandResult, run } from '../cluster/command.ts';
-import type { PartName, PartName } from '../cluster/parts.ts';
+import type { PartName } from '../cluster/parts.ts';
 
 export const CHART = join(import.meta.dirname, '../../charts/oaas-tuner');
 

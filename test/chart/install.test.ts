@@ -1,6 +1,8 @@
 /** Helm against a real API server: installed, upgraded, uninstalled; no record is ever lost. */
+import { join } from 'node:path';
 import t from 'tap';
 import { type Cluster, partsFor, startCluster } from '../cluster/cluster.ts';
+import { run } from '../cluster/command.ts';
 import { kubectl, record } from '../cluster/stage.ts';
 import { CHART, helm, skipWithout } from './helm.ts';
 
@@ -65,6 +67,25 @@ t.test('the chart in a real cluster', { skip }, async (t) => {
     t.notMatch(await kubectl(cluster, ['get', 'mutatingwebhookconfigurations', '-o', 'name']), 'oaas-tuner');
     const left = await kubectl(cluster, ['get', 'deploy,svc,secret,role,sa', '-n', 'oaas-system', '-o', 'name']);
     t.notMatch(left, 'oaas-tuner');
+  });
+
+  await t.test('without Helm: the plain manifests install the same, in one go', async (t) => {
+    const script = join(import.meta.dirname, 'manifests.ts');
+    const { code, stdout, stderr } = await run(process.execPath, [
+      script,
+      'plain',
+      '--set',
+      'monitoring.dashboard=true',
+    ]);
+    t.equal(code, 0, stderr);
+    await kubectl(cluster, ['apply', '-f', '-'], stdout);
+    const found = await kubectl(cluster, ['get', 'deploy,svc,cm,secret', '-n', 'plain', '-o', 'name']);
+    for (const kind of ['deployment.apps', 'service', 'secret']) t.match(found, `${kind}/oaas-tuner`);
+    await kubectl(
+      cluster,
+      ['delete', '-f', '-', '--wait=false'],
+      stdout.slice(stdout.indexOf('# Source: oaas-tuner/templates')),
+    );
   });
 
   await t.test('installed again, it finds the records', async (t) => {

@@ -22,6 +22,8 @@ export interface ClusterOptions {
   scrapeIntervalSecs?: number;
   /** Knative Serving's CRDs and its real webhook; `controller` adds what turns a Service into pods. */
   knative?: KnativeExtent;
+  /** The API server writes down every request of the tuner's account in `<folder>/audit.log`, one JSON a line. */
+  audit?: boolean;
   /** Keep the folder with logs and data after the end. Default: whether OAAS_TUNER_KEEP_CLUSTER is set. */
   keep?: boolean;
   /** Gets a line for a person whenever something takes its time. */
@@ -112,8 +114,8 @@ interface Parts {
 }
 
 async function startParts(site: Site, options: ClusterOptions): Promise<Parts> {
-  const { controllers, prometheus, scrapeIntervalSecs = 1, knative } = options;
-  const plane = await startControlPlane(site);
+  const { controllers, prometheus, scrapeIntervalSecs = 1, knative, audit = false } = options;
+  const plane = await startControlPlane(site, audit);
   const knativeReady = knative ? startKnative(site, plane.api, knative) : undefined;
   const observed = async (): Promise<Omit<Parts, 'plane'>> => {
     const kwokUrl = controllers ? await startControllers(site, plane) : undefined;

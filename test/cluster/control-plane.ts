@@ -22,7 +22,7 @@ export function serviceAccountKey(site: Site): string {
 }
 
 /** Starts etcd and the API server, and gives the users their tokens, kubeconfigs and rights. */
-export async function startControlPlane(site: Site): Promise<ControlPlane> {
+export async function startControlPlane(site: Site, audit = false): Promise<ControlPlane> {
   const tokens = newTokens();
   writeTokenFile(site.path('tokens.csv'), tokens);
   const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
@@ -60,6 +60,7 @@ export async function startControlPlane(site: Site): Promise<ControlPlane> {
       '--endpoint-reconciler-type=none',
       '--allow-privileged=true',
       '--profiling=false',
+      ...(audit ? auditArgs(site) : []),
     ],
     ports: [port],
     // The default namespace appears a moment after /readyz says yes.
@@ -70,6 +71,18 @@ export async function startControlPlane(site: Site): Promise<ControlPlane> {
   writeKubeconfigs(site.folder, url, caFile, tokens);
   await bindPerson(api());
   return { url, caFile, ca: ca(), tokens, api: api() };
+}
+
+/** Writes down who asked for what and what was answered, for the tuner alone. */
+function auditArgs(site: Site): string[] {
+  const policy = {
+    apiVersion: 'audit.k8s.io/v1',
+    kind: 'Policy',
+    omitStages: ['RequestReceived'],
+    rules: [{ level: 'Metadata', users: [identities.tuner.name] }, { level: 'None' }],
+  };
+  writeFileSync(site.path('audit-policy.json'), JSON.stringify(policy));
+  return [`--audit-policy-file=${site.path('audit-policy.json')}`, `--audit-log-path=${site.path('audit.log')}`];
 }
 
 async function startEtcd(site: Site): Promise<string> {

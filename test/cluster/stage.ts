@@ -147,3 +147,10 @@ export async function kubectl(cluster: Cluster, args: string[], stdin?: string):
   if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
   return stderr + stdout;
 }
+
+/** The API server's own count of how often it went on without us. */
+export async function failedOpen(cluster: Cluster): Promise<number> {
+  const { body } = await cluster.api().send('/metrics');
+  const lines = String(body).matchAll(/^apiserver_admission_webhook_fail_open_count\{.*tuning\.oaas\.io.*\} (\d+)/gm);
+  return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+}

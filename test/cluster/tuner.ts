@@ -12,6 +12,7 @@ import { until } from './until.ts';
 /** The tuner as a process of its own, against a test's cluster, asked by the API server over TLS. */
 export interface Tuner {
   opsUrl: string;
+  reviewsPort: number;
   /** Its log so far, one object a line. */
   log(): Record<string, unknown>[];
   /** Its own metrics, as text. */
@@ -51,7 +52,8 @@ export async function startTuner(cluster: Cluster, env: Record<string, string> =
   mkdirSync(tlsDir, { recursive: true });
   await ensureCertificates(tlsDir, Date.now());
   const [reviews, ops] = await Promise.all([reservePort(), reservePort()]);
-  await install(cluster, reviews.port, readFileSync(join(tlsDir, 'ca.crt')).toString('base64'));
+  const itself = env.OAAS_TUNER_CERTIFICATES === 'secret';
+  await install(cluster, itself ? byService(reviews.port) : byUrl(reviews.port, join(tlsDir, 'ca.crt')));
   await Promise.all([reviews.release(), ops.release()]);
 
   const base = {
@@ -68,6 +70,7 @@ export async function startTuner(cluster: Cluster, env: Record<string, string> =
 
   const tuner: Tuner = {
     opsUrl,
+    reviewsPort: reviews.port,
     log: () => printed.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : [])),
     async metrics() {
       return (await request(`${opsUrl}/metrics`)).body.text();
@@ -104,7 +107,7 @@ export async function startTuner(cluster: Cluster, env: Record<string, string> =
 }
 
 /** A new webhook configuration reaches the API server's own watch a moment after it was written. */
-async function isCalled(cluster: Cluster): Promise<boolean> {
+export async function isCalled(cluster: Cluster): Promise<boolean> {
   const probe = {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -118,12 +121,26 @@ async function isCalled(cluster: Cluster): Promise<boolean> {
   return stderr.includes('oaas-tuner');
 }
 
-async function install(cluster: Cluster, port: number, caBundle: string): Promise<void> {
+type Address = (path: string) => object;
+
+/** Straight to a port of loopback, with a certificate for localhost. */
+export function byUrl(port: number, caFile: string): Address {
+  const caBundle = readFileSync(caFile).toString('base64');
+  return (path) => ({ url: `https://127.0.0.1:${port}${path}`, caBundle });
+}
+
+/** As in a cluster: by the Service's name, trusting whom the tuner says to trust. */
+export function byService(port: number): Address {
+  return (path) => ({ service: { name: 'oaas-tuner', namespace: NAMESPACE, path, port } });
+}
+
+/** Everything of the chart but the Deployment, with that address for reviews. */
+export async function install(cluster: Cluster, address: Address): Promise<void> {
   const crd = readFileSync(join(chart, 'crds/deploymentrecords.yaml'), 'utf8');
   await cluster.apply(crd);
   await cluster.kubectl(['wait', '--for=condition=established', 'crd/deploymentrecords.oaas.io', '--timeout=20s']);
   await cluster.apply(grants());
-  await cluster.apply(webhookConfiguration(port, caBundle));
+  await cluster.apply(webhookConfiguration(address));
 }
 
 /** The chart's roles, bound to its account, in its namespace. */
@@ -131,6 +148,14 @@ function grants(): string {
   const roles = parseAllDocuments(readFileSync(join(chart, 'files/role.yaml'), 'utf8')).map((one) => one.toJS());
   const objects = [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
+    // What the chart makes: an empty Secret. And a Service that leads to loopback.
+    { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'oaas-tuner-tls', namespace: NAMESPACE } },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'oaas-tuner', namespace: NAMESPACE },
+      spec: { type: 'ExternalName', externalName: 'localhost' },
+    },
     ...roles.flatMap((role) => {
       const { apiVersion, kind } = role;
       const metadata = { name: role.metadata.name, ...(kind === 'Role' && { namespace: NAMESPACE }) };
@@ -146,12 +171,12 @@ function grants(): string {
   return objects.map((object) => stringify(object)).join('---\n');
 }
 
-/** The chart's configuration, with an address on loopback instead of a Service. */
-function webhookConfiguration(port: number, caBundle: string): string {
+/** The chart's configuration, with an address on loopback. */
+function webhookConfiguration(address: Address): string {
   const documents = parseAllDocuments(readFileSync(join(chart, 'files/webhooks.yaml'), 'utf8'));
   const mutating = documents[0]?.toJS();
   for (const webhook of mutating.webhooks) {
-    webhook.clientConfig = { url: `https://127.0.0.1:${port}${webhook.path}`, caBundle };
+    webhook.clientConfig = address(webhook.path);
     delete webhook.path;
   }
   return stringify(mutating, { aliasDuplicateObjects: false });

@@ -78,19 +78,21 @@ t.test("Prometheus' own refusal reaches the reader in its own words", async (t) 
   const body = { status: 'error', errorType: 'execution', error: 'query processing would load too many samples' };
   const error = await refused(t, (response) => sendJson(response, body, 422));
   t.equal(error.status, 422);
-  t.equal(error.message, 'Prometheus refused a query: HTTP 422 query processing would load too many samples');
+  t.equal(error.message, 'Prometheus refused a query: HTTP 422: query processing would load too many samples');
 });
 
-t.test('plain text is told as it is: starting, not found, a page of a proxy', async (t) => {
-  const starting = await refused(t, (response) => sendText(response, 'Service Unavailable', 503));
-  t.strictSame([starting.status, starting.message], [503, 'Prometheus refused a query: HTTP 503 Service Unavailable']);
-  const missing = await refused(t, (response) => sendText(response, '404 page not found\n', 404));
-  t.strictSame([missing.status, missing.message], [404, 'Prometheus refused a query: HTTP 404 404 page not found']);
-  const page = `<html>\r\n<head>\n\t<title>502 Bad Gateway</title>${'x'.repeat(5000)}`;
-  const proxy = await refused(t, (response) => sendText(response, page, 502));
-  t.match(proxy.message, /^Prometheus refused a query: HTTP 502 <html> <head> <title>502 Bad Gateway/);
-  t.ok(proxy.message.length < 300);
-});
+t.test(
+  "what is not in Prometheus' own words is told by its status: a page of a proxy changes with each request",
+  async (t) => {
+    const starting = await refused(t, (response) => sendText(response, 'Service Unavailable', 503));
+    t.strictSame([starting.status, starting.message], [503, 'Prometheus refused a query: HTTP 503']);
+    const missing = await refused(t, (response) => sendText(response, '404 page not found\n', 404));
+    t.strictSame([missing.status, missing.message], [404, 'Prometheus refused a query: HTTP 404']);
+    const page = `<html>\r\n<head>\n\t<title>502 Bad Gateway</title>${'x'.repeat(5000)}`;
+    const proxy = await refused(t, (response) => sendText(response, page, 502));
+    t.equal(proxy.message, 'Prometheus refused a query: HTTP 502');
+  },
+);
 
 t.test('what is no answer of Prometheus is told as that, whatever the status says', async (t) => {
   const nonsense: Json[] = [null, [], 'x', {}, { status: 'success' }, { status: 'success', data: { result: {} } }];
@@ -103,7 +105,7 @@ t.test('what is no answer of Prometheus is told as that, whatever the status say
     );
   }
   const page = await refused(t, (response) => sendText(response, '<html>please log in</html>', 200));
-  t.equal(page.message, 'Prometheus answered HTTP 200, but not as Prometheus does: <html>please log in</html>');
+  t.equal(page.message, 'Prometheus answered HTTP 200, but not as Prometheus does');
 });
 
 t.test('a Prometheus that is not there is told with its address and why', async (t) => {

@@ -56,6 +56,10 @@ async function collected(server: PlayedPrometheus, targets: Target[]) {
   return Object.fromEntries(await collectUsage(createPrometheus(server.url, 5_000), targets, OPTIONS, NOW));
 }
 
+/** The same number for all four statistics of a window: what they are does not matter here. */
+const everyStatistic = (window: 'short' | 'long', rows: Row[]) =>
+  Object.fromEntries(['avg', 'p95', 'max', 'samples'].map((statistic) => [`${window} ${statistic}`, rows]));
+
 t.test('a look asks for four statistics over both windows and for OOM kills, all at one time', async (t) => {
   const server = await play(t, {
     'short avg': [['shop', 'orders', 'function', 100]],
@@ -94,15 +98,14 @@ t.test('nothing to look at is nothing to ask', async (t) => {
 });
 
 t.test('rows of workloads that are not ours are ignored, also where a name is the beginning of another', async (t) => {
-  const server = await play(t, {
-    'long max': [
-      ['shop', 'orders', 'function', 1],
-      ['shop', 'orders-v2', 'function', 2],
-      ['shop', 'order', 'function', 3],
-      ['bank', 'orders', 'function', 4],
-      ['shop', '', 'function', 5],
-    ],
-  });
+  const rows: Row[] = [
+    ['shop', 'orders', 'function', 1],
+    ['shop', 'orders-v2', 'function', 2],
+    ['shop', 'order', 'function', 3],
+    ['bank', 'orders', 'function', 4],
+    ['shop', '', 'function', 5],
+  ];
+  const server = await play(t, everyStatistic('long', rows));
   const usage = await collected(server, [deployment('orders'), deployment('orders-v2')]);
   t.strictSame(Object.keys(usage), ['shop/Deployment/orders/function', 'shop/Deployment/orders-v2/function']);
   t.equal(usage['shop/Deployment/orders/function']?.long?.max, 1);
@@ -115,12 +118,13 @@ t.test('a Knative Service uses what the largest of its Revisions uses', async (t
     ref: 'KnativeService/orders',
     deployments: ['orders-00001-deployment', 'orders-00002-deployment'],
   };
+  const largest: Row[] = [
+    ['shop', 'orders-00001-deployment', 'user-container', 500],
+    ['shop', 'orders-00002-deployment', 'user-container', 300],
+    ['shop', 'orders-00003-deployment', 'user-container', 900],
+  ];
   const server = await play(t, {
-    'long max': [
-      ['shop', 'orders-00001-deployment', 'user-container', 500],
-      ['shop', 'orders-00002-deployment', 'user-container', 300],
-      ['shop', 'orders-00003-deployment', 'user-container', 900],
-    ],
+    ...everyStatistic('long', largest),
     'long p95': [
       ['shop', 'orders-00002-deployment', 'user-container', 290],
       ['shop', 'orders-00001-deployment', 'user-container', 280],
@@ -137,21 +141,27 @@ t.test('a Knative Service uses what the largest of its Revisions uses', async (t
 
 t.test('a Deployment and a Knative Service of one name are kept apart', async (t) => {
   const service = { namespace: 'shop', ref: 'KnativeService/orders', deployments: ['orders-00001-deployment'] };
-  const server = await play(t, {
-    'short max': [
-      ['shop', 'orders', 'function', 1],
-      ['shop', 'orders-00001-deployment', 'function', 2],
-    ],
-  });
+  const rows: Row[] = [
+    ['shop', 'orders', 'function', 1],
+    ['shop', 'orders-00001-deployment', 'function', 2],
+  ];
+  const server = await play(t, everyStatistic('short', rows));
   const usage = await collected(server, [deployment('orders'), service]);
   t.equal(usage['shop/Deployment/orders/function']?.short?.max, 1);
   t.equal(usage['shop/KnativeService/orders/function']?.short?.max, 2);
 });
 
 t.test('what was measured hours ago only has no short window', async (t) => {
-  const server = await play(t, { 'long max': [['shop', 'orders', 'function', 1]] });
+  const server = await play(t, everyStatistic('long', [['shop', 'orders', 'function', 1]]));
   const [usage] = Object.values(await collected(server, [deployment('orders')]));
   t.strictSame(Object.keys(usage ?? {}).sort(), ['long', 'partial']);
+  t.equal(usage?.partial, false);
+});
+
+t.test('a window that lacks a statistic, because it was NaN, is not used, and nothing is lowered', async (t) => {
+  const rows = everyStatistic('long', [['shop', 'orders', 'function', 1]]);
+  const server = await play(t, { ...rows, 'long avg': [] });
+  t.strictSame(Object.values(await collected(server, [deployment('orders')])), [{ partial: true }]);
 });
 
 t.test('one answer in part makes the whole look doubtful', async (t) => {

@@ -191,6 +191,8 @@ law('an update that leaves the template alone leaves memory alone, overrides asi
 
 law('a new image, with tuning off, brings the manifest back in every way of sending it', lives, (life) => {
   const [manifest, next] = [life.manifest, sent(life.way, life.manifest, life.live)].map((o) => changed(o, 'image'));
+  // One that is refused by itself stays as it runs: the deploy is not about it.
+  if (!acceptsAll(manifest as JsonObject)) return true;
   const off = { ...life.now, tuning: undefined, storeReady: true };
   const { object } = admit(update(next, life.live), off);
   return everyContainer(manifest).every(({ name }) => {

@@ -165,3 +165,18 @@ t.test('doubtful data recommends no limit where none is set: no limit is the hig
     'a set limit may rise',
   );
 });
+
+t.test('a step of ours that lands on request = limit makes nothing Guaranteed: only the manifest does', async (t) => {
+  const found = look({
+    current: values(144, 144),
+    written: values(190, 200),
+    usage: steady(50, 50, 50),
+    standing: decided(80, 128),
+  });
+  t.same(found.recommendedMi, [80, 128]);
+  t.same(
+    look({ current: values(144, 200), written: { limit: 512 * Mi } }).recommendedMi,
+    [336, 336],
+    'a limit alone is both',
+  );
+});

@@ -158,7 +158,7 @@ t.test('doubtful data raises each side, and lowers none', async (t) => {
 t.test('a container whose request equals its limit keeps them equal, at the value of the limit', async (t) => {
   const kept = keepGuaranteed(proposal(224, 336), values(512, 512));
   t.same(inMi(kept), [336, 336]);
-  t.equal(kept.reasons.at(-1), 'request kept equal to the limit, as it is now');
+  t.equal(kept.reasons.at(-1), 'request kept equal to the limit, as in the manifest');
 });
 
 t.test('a container that was not Guaranteed does not become it', async (t) => {

@@ -44,7 +44,7 @@ export const lookOf = (look: Partial<Look> = {}): Look => ({
   current: values(256, 512),
   enforced: false,
   fixed: {},
-  written: {},
+  written: look.current ?? values(256, 512),
   range: {},
   ...look,
 });

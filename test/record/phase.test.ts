@@ -48,7 +48,7 @@ t.test('a record without workloads names the label that is missing', async (t) =
 t.test('a record without any samples says so', async (t) => {
   t.same(phase({ containers: [found(unmeasured), found(unmeasured)] }), [
     'NoData',
-    'Prometheus has no memory samples of these containers yet.',
+    'Prometheus has no recent memory samples of these containers.',
   ]);
 });
 

@@ -40,6 +40,7 @@ export const found = (finding: Partial<Finding> = {}, rest: Partial<ContainerFin
 export const report = (says: Partial<Report> = {}): Report => ({
   enabled: true,
   enforced: false,
+  overridden: false,
   workloads: 1,
   problems: [],
   containers: [found()],

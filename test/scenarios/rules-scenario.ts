@@ -51,6 +51,7 @@ export function playRules(scenario: Scenario, check: Check): void {
     },
     current: (line) => {
       look.current = sides(line);
+      look.written = look.current;
     },
     standing: (line) => {
       look.standing = decided(line, now);

@@ -1,0 +1,120 @@
+/** The chart's roles hold what the tuner does, and nothing else: told by the API server's own audit log. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { parseAllDocuments, stringify } from 'yaml';
+import { available } from './binaries.ts';
+import { type Cluster, partsFor, startCluster } from './cluster.ts';
+import { kubectl, manifest, record } from './stage.ts';
+import { NAMESPACE, startTuner } from './tuner.ts';
+import { until } from './until.ts';
+
+const parts = { controllers: true, prometheus: true, audit: true } as const;
+const can = available(partsFor(parts));
+// The first run builds everything from source.
+t.setTimeout(30 * 60_000);
+
+/** A rule of a role taken apart: one verb on one resource. */
+type Right = { group: string; resource: string; verb: string; name?: string };
+type Asked = Right & { code: number };
+
+const shown = ({ group, resource, verb, name }: Right) => `${verb} ${resource}.${group}${name ? ` ${name}` : ''}`;
+
+t.test(
+  'every right is used, and nothing is asked for without one',
+  { skip: can.ok ? false : 'needs Go 1.26' },
+  async (t) => {
+    const cluster = await startCluster({ ...parts, say: console.error });
+    t.teardown(() => cluster.stop());
+    const tuner = await startTuner(cluster, {
+      OPRC_CRM_PROM_URL: cluster.prometheusUrl,
+      OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
+      OPRC_CRM_SHORT_WINDOW_SECS: '10',
+      OAAS_TUNER_CERTIFICATES: 'secret',
+    });
+    t.teardown(() => tuner.stop());
+    // A life that touches everything: trust in the other configuration, too, and a recommendation with its Event.
+    await kubectl(cluster, ['apply', '-f', '-'], validating());
+    await until('the API server to be told whom to trust there, too', async () => {
+      const bundle = ['get', 'validatingwebhookconfiguration', 'oaas-tuner', '-o', 'jsonpath={..caBundle}'];
+      return (await kubectl(cluster, bundle)) !== '';
+    });
+    await kubectl(cluster, ['apply', '-f', '-'], `${record()}---\n${manifest({ usage: '180Mi' })}`);
+    await until('an Event about a recommendation', async () => {
+      return (await kubectl(cluster, ['get', 'events', '-o', 'jsonpath={..reason}'])).includes('Recommended');
+    });
+    await tuner.stop();
+    const requests = asked(cluster);
+
+    await t.test('no request was refused', async (t) => {
+      t.ok(requests.length > 20, `${requests.length} requests`);
+      t.strictSame(requests.filter(({ code }) => code === 401 || code === 403).map(shown), []);
+    });
+
+    await t.test('every right of every role was used', async (t) => {
+      const used = (right: Right) =>
+        requests.some(
+          (one) =>
+            one.group === right.group &&
+            one.resource === right.resource &&
+            one.verb === right.verb &&
+            (right.name === undefined || one.name === right.name),
+        );
+      t.ok(rights().length > 10);
+      t.strictSame(
+        rights()
+          .filter((right) => !used(right))
+          .map(shown),
+        [],
+      );
+    });
+
+    await t.test('and workloads are never written', async (t) => {
+      const written = requests
+        .filter(({ verb }) => !['get', 'list', 'watch'].includes(verb))
+        .map(({ resource }) => resource);
+      t.strictSame([...new Set(written)].sort(), [
+        ...['deploymentrecords/status', 'events', 'leases', 'mutatingwebhookconfigurations', 'secrets'],
+        ...['selfsubjectreviews', 'validatingwebhookconfigurations'],
+      ]);
+    });
+  },
+);
+
+/** What the audit log says the tuner asked for. */
+function asked(cluster: Cluster): Asked[] {
+  const lines = readFileSync(join(cluster.folder, 'audit.log'), 'utf8').split('\n').filter(Boolean);
+  return lines
+    .map((line) => JSON.parse(line))
+    .filter(({ objectRef }) => objectRef)
+    .map(({ verb, objectRef: { apiGroup = '', resource, subresource, name }, responseStatus }) => ({
+      ...{ verb, name, group: apiGroup, resource: subresource ? `${resource}/${subresource}` : resource },
+      code: responseStatus?.code ?? 0,
+    }));
+}
+
+/** The chart's second configuration, for records; nobody listens there. */
+function validating(): string {
+  const text = readFileSync(new URL('../../charts/oaas-tuner/files/webhooks.yaml', import.meta.url), 'utf8');
+  const configuration = parseAllDocuments(text)[1]?.toJS();
+  for (const webhook of configuration.webhooks) {
+    webhook.clientConfig = { service: { name: 'oaas-tuner', namespace: NAMESPACE, path: webhook.path } };
+    delete webhook.path;
+  }
+  return stringify(configuration);
+}
+
+/** What the chart's roles allow. */
+function rights(): Right[] {
+  const text = readFileSync(new URL('../../charts/oaas-tuner/files/role.yaml', import.meta.url), 'utf8');
+  const all: Right[] = [];
+  for (const document of parseAllDocuments(text)) {
+    for (const { apiGroups, resources, verbs, resourceNames = [undefined] } of document.toJS().rules) {
+      for (const group of apiGroups)
+        for (const resource of resources)
+          for (const verb of verbs)
+            for (const name of resourceNames) all.push({ group, resource, verb, ...(name && { name }) });
+    }
+  }
+  return all;
+}
