@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client';
 import t from 'tap';
 import { OUTCOMES } from '../src/domain/reasons.ts';
-import { admissionMetrics, certificateMetrics, storeMetrics } from '../src/metrics.ts';
+import { admissionMetrics, certificateMetrics, leaderMetrics, storeMetrics } from '../src/metrics.ts';
 import { createRecordStore } from '../src/store/records.ts';
 import { workerMetrics } from '../src/worker/metrics.ts';
 
@@ -11,6 +11,7 @@ function everything() {
   const admission = admissionMetrics(registry);
   storeMetrics(registry, store);
   certificateMetrics(registry, () => 1_800_000_000_000);
+  leaderMetrics(registry, () => true);
   const ofWorker = new Registry();
   const worker = workerMetrics(ofWorker);
   const text = async () => (await registry.metrics()) + (await ofWorker.metrics());
@@ -105,4 +106,8 @@ t.test('a cycle tells what it did, or why not', async (t) => {
 
 t.test('the expiry of the certificate is Unix time', async (t) => {
   t.match(await everything().text(), 'oaas_tuner_certificate_expiry_timestamp_seconds 1800000000\n');
+});
+
+t.test('who works says so', async (t) => {
+  t.match(await everything().text(), 'oaas_tuner_leader 1\n');
 });

@@ -56,6 +56,7 @@ export function superviseWorker(
     });
     worker.on('exit', (code) => {
       leadsUntil = Number.NEGATIVE_INFINITY;
+      worker = undefined;
       if (stopped) return;
       log.error({ code, error: reason(cause), retryMs: wait }, 'the worker thread died; it is started again');
       timer = setTimeout(start, wait);
@@ -69,7 +70,8 @@ export function superviseWorker(
     async stop() {
       stopped = true;
       clearTimeout(timer);
-      if (worker && settings.namespace !== '' && leadsUntil > Number.NEGATIVE_INFINITY) await resigned(worker);
+      // Also who does not lead yet: its first attempt may be on the way.
+      if (worker && settings.namespace !== '') await resigned(worker);
       leadsUntil = Number.NEGATIVE_INFINITY;
       await worker?.terminate();
     },

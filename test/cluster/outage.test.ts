@@ -59,6 +59,6 @@ t.test('the tuner is never in the way of a deploy', { skip: can.ok ? false : 'ne
 
   await t.test('stopped in order it leaves, and says so', async (t) => {
     await tuner.stop();
-    t.match(tuner.log().at(-1), { msg: 'stopping' });
+    t.ok(tuner.log().some(({ msg }) => msg === 'stopping'));
   });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openBalancer } from './balancer.ts';
 import { available } from './binaries.ts';
-import { type Cluster, partsFor, startCluster } from './cluster.ts';
+import { partsFor, startCluster } from './cluster.ts';
 import { failedOpen, given, kubectl, manifest, memory } from './stage.ts';
 import { byUrl, install, isCalled, startTuner } from './tuner.ts';
 import { until } from './until.ts';
