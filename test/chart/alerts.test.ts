@@ -80,3 +80,13 @@ t.test('every metric of the dashboard exists', async (t) => {
       );
   }
 });
+
+t.test('Prometheus can parse every query of the dashboard', { skip }, async (t) => {
+  const { panels } = JSON.parse(readFileSync(join(CHART, 'files/dashboard.json'), 'utf8'));
+  const queries: string[] = panels.flatMap(({ targets = [] }) => targets.map(({ expr }: { expr: string }) => expr));
+  for (const query of queries) {
+    const { code, stderr } = await promtool('--experimental', 'promql', 'format', query);
+    t.equal(code, 0, `${query}: ${stderr}`);
+  }
+  t.ok(queries.length > 10);
+});

@@ -90,8 +90,8 @@ t.test('another content type is refused with 415', async (t) => {
 
 t.test('an UPDATE may carry its object twice, up to 3 MiB each; more is refused and counted', async (t) => {
   const large = (mebibytes: number) =>
-    edited(orders, ({ metadata }) => {
-      metadata.annotations = { filling: 'x'.repeat(mebibytes * 1024 * 1024) };
+    edited(orders, ({ spec }) => {
+      spec.filling = 'x'.repeat(mebibytes * 1024 * 1024);
     });
   const update = (mebibytes: number) => review(large(mebibytes), { operation: 'UPDATE', oldObject: large(mebibytes) });
   const passed = await served.post('/mutate', update(3.25));
