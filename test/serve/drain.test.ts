@@ -49,7 +49,7 @@ t.test('a replica is ready when the records have been listed, and not any more w
   t.equal(await ops('/livez'), '200 ok\n');
   fill();
   t.equal(await ops('/readyz'), '200 ok\n');
-  const stopping = app.stop(1);
+  const stopping = app.stop(4);
   t.equal(await ops('/readyz'), '503 not ready: stopping\n');
   t.equal(await ops('/livez'), '200 ok\n', 'or the kubelet would kill it while it drains');
   t.match(await ops('/metrics'), /^200 .*oaas_tuner_store_records 1\n.*of_the_worker 1\n/s);
@@ -62,8 +62,8 @@ t.test('a client on a kept connection sees no error and no 503 while the replica
   fill();
   const kept = await client.post('/mutate', review());
   t.not(kept.headers.connection, 'close', 'before, connections are kept');
-  const stopping = app.stop(1);
-  for (let count = 0; count < 40; count += 1) {
+  const stopping = app.stop(4);
+  for (let count = 0; count < 20; count += 1) {
     const { status, headers, body } = await client.post('/mutate', review());
     if (status !== 200 || headers.connection !== 'close' || !body.response.patch) t.same({ status, headers, body }, {});
   }
