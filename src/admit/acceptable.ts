@@ -6,7 +6,7 @@
 import { asObject, at, type Json } from '../domain/json.ts';
 import { parseQuantity } from '../domain/quantity.ts';
 import type { Reason } from '../domain/reasons.ts';
-import { FIELDS, type Pair } from '../domain/workload.ts';
+import { FIELDS, type Pair, RESOURCE_LISTS } from '../domain/workload.ts';
 
 /** @returns why the API server would refuse a container with these memory values; `undefined` when it would not */
 export function refusedBecause(
@@ -36,7 +36,7 @@ export function hasRoomFor(object: unknown, key: string, text: string): boolean 
 /** Pod-level memory (KEP-2837) bounds all containers together; per-container values could push the pod over it. */
 export function hasPodLevelMemory(workload: unknown): boolean {
   const resources = at(workload, 'spec', 'template', 'spec', 'resources');
-  return ['requests', 'limits'].some((list) => at(resources, list, 'memory') !== undefined);
+  return RESOURCE_LISTS.some((list) => at(resources, list, 'memory') !== undefined);
 }
 
 /** A `resources` that is neither absent nor an object: the API server refuses it, and a patch would only hide that. */
@@ -44,8 +44,5 @@ export function hasStrangeResources(container: Json): boolean {
   const resources = at(container, 'resources') ?? undefined;
   if (resources === undefined) return false;
   const object = asObject(resources);
-  return (
-    !object ||
-    ['requests', 'limits'].some((list) => (object[list] ?? undefined) !== undefined && !asObject(object[list]))
-  );
+  return !object || RESOURCE_LISTS.some((list) => (object[list] ?? undefined) !== undefined && !asObject(object[list]));
 }

@@ -4,7 +4,6 @@
  */
 import { at, type Json, textAt } from '../domain/json.ts';
 import { type Gates, type Injected, ladder } from '../domain/ladder.ts';
-import { sameQuantity } from '../domain/quantity.ts';
 import { OUTCOMES, type Reason } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
 import {
@@ -15,6 +14,7 @@ import {
   memoryOf,
   type Pair,
   ROLLOUT_ANNOTATION,
+  sameMemory,
   tunedContainers,
   workloadRef,
 } from '../domain/workload.ts';
@@ -73,14 +73,16 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   const untouched = updates && sameTemplate(object, oldObject, new Map(), new Map());
   const ownBook = readBook(object);
   const book = ownBook && (!untouched || sameBook(ownBook, oldBook)) ? ownBook : oldBook;
-  const leftAlone =
-    updates && !asksForRollout(request, context) && (untouched || sameTemplate(object, oldObject, book, oldBook));
+  // Without a book on either side, reading the templates by it would only compare them a second time.
+  const asWrittenBefore = () => book.size + oldBook.size > 0 && sameTemplate(object, oldObject, book, oldBook);
+  const leftAlone = updates && !asksForRollout(request, context) && (untouched || asWrittenBefore());
   const canKeep = leftAlone && book.size > 0;
   if (!context.tuning && !context.storeReady && !canKeep) return { ...nothing, reason: 'store-not-ready' };
   if (!context.tuning && book.size === 0) return { ...nothing, reason: 'unknown-record' };
   if (namesItsRevision(object)) return { ...nothing, reason: 'named-revision' };
 
   const old = leftAlone ? tunedContainers(oldObject) : undefined;
+  const podLevelMemory = hasPodLevelMemory(object);
   const decisions = containers.map((container) => {
     const running = old?.find(({ name }) => name === container.name);
     const twice = containers.some((other) => other !== container && other.name === container.name);
@@ -88,7 +90,7 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
       before: memoryOf(container.json),
       written: asWritten(container.json, book.get(container.name)),
       wanted: wanted(container, object, context),
-      podLevelMemory: hasPodLevelMemory(object),
+      podLevelMemory,
       ...(running && { running: memoryOf(running.json) }),
     };
     if (twice) return conclude(container, facts, ['ambiguous-name', facts.before]);
@@ -112,7 +114,7 @@ type Conclusion = [reason: Reason, after: Pair<Json>];
 function keep({ written, wanted, podLevelMemory }: Facts, running: Pair<Json>): Conclusion {
   if (Object.keys(wanted.overrides).length === 0 || podLevelMemory) return ['kept', running];
   const accepted = acceptable(running, written, wanted.overrides);
-  return accepted && !sameValues(accepted, running) ? ['injected', accepted] : ['kept', running];
+  return accepted && !sameMemory(accepted, running) ? ['injected', accepted] : ['kept', running];
 }
 
 /** The template changes anyway: the ladder's values, now. */
@@ -129,7 +131,7 @@ function choose({ before, written, wanted, podLevelMemory }: Facts): Conclusion 
   const all = { ...written, ...wanted.all };
   const accepted = acceptable(staysAcceptable(all, written) ? all : written, written, wanted.overrides);
   if (accepted)
-    return [sameValues(accepted, written) && !sameValues(all, written) ? 'does-not-fit' : 'injected', accepted];
+    return [sameMemory(accepted, written) && !sameMemory(all, written) ? 'does-not-fit' : 'injected', accepted];
   return [refusedBecause(all) ?? 'request-above-limit', asFound];
 }
 
@@ -151,7 +153,7 @@ function conclude(
   { before, written, wanted }: Facts,
   [reason, after]: Conclusion,
 ): ContainerDecision {
-  const unchanged = OUTCOMES[reason].result === 'changed' && sameValues(before, after);
+  const unchanged = OUTCOMES[reason].result === 'changed' && sameMemory(before, after);
   return { container, reason: unchanged ? 'as-it-is' : reason, before, written, after, rungs: wanted.rungs };
 }
 
@@ -184,10 +186,6 @@ function asksForRollout({ object, oldObject, username }: AdmissionRequest, { own
 function namesItsRevision(object: unknown): boolean {
   const name = at(object, 'spec', 'template', 'metadata', 'name') ?? '';
   return kindOf(object) === 'KnativeService' && name !== '';
-}
-
-function sameValues(a: Pair<Json>, b: Pair<Json>): boolean {
-  return FIELDS.every((field) => sameQuantity(a[field], b[field]));
 }
 
 /** The reason for the object as a whole: a change if there is one, else why a container was skipped. */

@@ -4,7 +4,7 @@
  */
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
 import { sameQuantity } from '../domain/quantity.ts';
-import { FIELDS, kindOf } from '../domain/workload.ts';
+import { kindOf, RESOURCE_LISTS, sameMemory } from '../domain/workload.ts';
 import { asWritten, type Book } from './book.ts';
 
 /**
@@ -90,7 +90,7 @@ function sameContainers(
 function sameContainer(next: JsonObject, before: JsonObject, book: Book, oldBook: Book, knative: boolean): boolean {
   const name = String(next.name ?? '');
   const [written, writtenBefore] = [asWritten(next, book.get(name)), asWritten(before, oldBook.get(name))];
-  if (!FIELDS.every((field) => sameQuantity(written[field], writtenBefore[field]))) return false;
+  if (!sameMemory(written, writtenBefore)) return false;
   if (!sameOtherResources(asObject(next.resources), asObject(before.resources))) return false;
   const except = ['resources'];
   if (!knative) return equalObjects(next, before, { except });
@@ -100,10 +100,9 @@ function sameContainer(next: JsonObject, before: JsonObject, book: Book, oldBook
 
 /** Everything in `resources` but memory; an empty list and a missing one are the same. */
 function sameOtherResources(next: JsonObject = {}, before: JsonObject = {}): boolean {
-  const lists = ['requests', 'limits'];
   return (
-    equalObjects(next, before, { except: lists }) &&
-    lists.every((list) => {
+    equalObjects(next, before, { except: RESOURCE_LISTS }) &&
+    RESOURCE_LISTS.every((list) => {
       const [left, right] = [asObject(next[list]) ?? {}, asObject(before[list]) ?? {}];
       const names = new Set([...Object.keys(left), ...Object.keys(right)]);
       return [...names].every((name) => name === 'memory' || sameQuantity(left[name], right[name]));

@@ -3,7 +3,7 @@
  * throws; what is missing is reported as missing.
  */
 import { asObject, at, type Json, type JsonObject } from './json.ts';
-import { readBytes } from './quantity.ts';
+import { readBytes, sameQuantity } from './quantity.ts';
 
 /** The label that hands a workload to a record; its value is the record's name or that name's DNS-1035 form. */
 export const OWNER_LABEL = 'oaas.io/owner';
@@ -82,6 +82,7 @@ function containersAt(workload: unknown, list: 'containers' | 'initContainers'):
 
 /** Where each field lives inside a container's `resources`. */
 export const RESOURCE_LIST: Record<Field, 'requests' | 'limits'> = { request: 'requests', limit: 'limits' };
+export const RESOURCE_LISTS = Object.values(RESOURCE_LIST);
 
 /** The container's memory request and limit as the object spells them. */
 export function memoryOf(container: JsonObject): Pair<Json> {
@@ -91,6 +92,11 @@ export function memoryOf(container: JsonObject): Pair<Json> {
     if (value !== undefined && value !== null) pair[field] = value;
   }
   return pair;
+}
+
+/** Whether both sides mean the same amounts, however they are spelled. */
+export function sameMemory(a: Pair<unknown>, b: Pair<unknown>): boolean {
+  return FIELDS.every((field) => sameQuantity(a[field], b[field]));
 }
 
 /** Both sides in bytes; a side that is missing or no quantity is left out. */

@@ -3,7 +3,7 @@
  * 30 % a step, one step a cooldown, never below what is being used, inside the namespace's LimitRange.
  */
 import { readable } from '../domain/quantity.ts';
-import { FIELDS, type Pair } from '../domain/workload.ts';
+import { FIELDS, type Field, type Pair } from '../domain/workload.ts';
 import { coolsUntil, covers, type Decided, isSame, pair } from './guards.ts';
 import { type Observed, percent, roundUp } from './memory.ts';
 
@@ -120,44 +120,34 @@ function towards(from: number, to: number, { stepRatio, roundTo }: StepRules): n
  * beside it, and a pair that does not fit would refuse that deploy.
  */
 function fit(values: Values, { fixed, written, range }: StepBounds, { roundTo }: StepRules, reasons: string[]): Values {
-  let { request, limit } = values;
-  const atMost = (most: number | undefined, why: string) => {
-    if (most === undefined || request <= most) return;
-    request = most;
-    reasons.push(`request ${readable(most)} for ${why}`);
+  const fitted = { ...values };
+  const set = (field: Field, bytes: number, why: string) => {
+    if (fitted[field] === bytes) return;
+    fitted[field] = bytes;
+    reasons.push(`${field} ${readable(bytes)} for ${why}`);
   };
-  const atLeast = (least: number | undefined, why: string) => {
-    if (least === undefined || limit >= least) return;
-    limit = least;
-    reasons.push(`limit ${readable(least)} for ${why}`);
-  };
-  const clamped = (bytes: number) => Math.min(Math.max(bytes, range.min ?? 0), range.max ?? Number.POSITIVE_INFINITY);
+  const atMost = (field: Field, most: number | undefined, why: string) =>
+    set(field, Math.min(fitted[field], most ?? Number.POSITIVE_INFINITY), why);
+  const atLeast = (field: Field, least: number | undefined, why: string) =>
+    set(field, Math.max(fitted[field], least ?? 0), why);
+
   for (const field of FIELDS) {
-    const before = field === 'request' ? request : limit;
-    const inside = clamped(before);
-    if (inside === before) continue;
-    if (field === 'request') request = inside;
-    else limit = inside;
-    reasons.push(`${field} ${readable(inside)} for the LimitRange's ${inside > before ? 'minimum' : 'maximum'}`);
+    atLeast(field, range.min, "the LimitRange's minimum");
+    atMost(field, range.max, "the LimitRange's maximum");
   }
-  atLeast(fixed.request, "the override's request");
-  atMost(fixed.limit, "the override's limit");
-  if (written.limit === undefined) atLeast(written.request, "the manifest's request");
-  if (written.request === undefined) atMost(written.limit, "the manifest's limit");
+  atLeast('limit', fixed.request, "the override's request");
+  atMost('request', fixed.limit, "the override's limit");
+  if (written.limit === undefined) atLeast('limit', written.request, "the manifest's request");
+  if (written.request === undefined) atMost('request', written.limit, "the manifest's limit");
 
   const ratio = range.maxLimitRequestRatio;
-  const pairOf = { request: fixed.request ?? request, limit: fixed.limit ?? limit };
-  if (ratio !== undefined && pairOf.limit > pairOf.request * ratio) {
+  const { request, limit } = { ...fitted, ...fixed };
+  if (ratio !== undefined && limit > request * ratio) {
     const why = `the LimitRange's ratio of ${ratio}`;
-    if (fixed.request === undefined) {
-      request = Math.min(roundUp(pairOf.limit / ratio, roundTo), pairOf.limit);
-      reasons.push(`request ${readable(request)} for ${why}`);
-    } else {
-      limit = Math.max(roundDown(fixed.request * ratio, roundTo), fixed.request);
-      reasons.push(`limit ${readable(limit)} for ${why}`);
-    }
+    if (fixed.request === undefined) set('request', Math.min(roundUp(limit / ratio, roundTo), limit), why);
+    else set('limit', Math.max(roundDown(request * ratio, roundTo), request), why);
   }
-  return { request, limit };
+  return fitted;
 }
 
 function roundDown(bytes: number, step: number): number {

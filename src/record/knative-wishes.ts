@@ -7,7 +7,7 @@ import type { Problem } from '../domain/record.ts';
 import { refusal, shown } from './problem.ts';
 
 const PATH = 'spec.nfr.knative_tuning.overrides';
-export const AUTOSCALING = 'autoscaling.knative.dev/';
+const AUTOSCALING = 'autoscaling.knative.dev/';
 
 const DECIMAL = /^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)$/;
 const WHOLE = /^[0-9]{1,9}$/;

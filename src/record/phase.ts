@@ -1,8 +1,7 @@
 /** In which state a record's tuning is, with one sentence that a person can act on. */
 
-import { sameQuantity } from '../domain/quantity.ts';
 import type { ContainerStatus, MemoryStatus } from '../domain/record.ts';
-import { FIELDS, OWNER_LABEL, type Pair } from '../domain/workload.ts';
+import { OWNER_LABEL, sameMemory } from '../domain/workload.ts';
 import type { Report } from './report.ts';
 
 /** Numbers that drift from cycle to cycle stay out of the message: it would be written anew each time. */
@@ -45,7 +44,7 @@ export function phaseOf(
   const gap = missing > 0 ? ` ${missing} of ${containers.length} containers have no samples yet.` : '';
   const recommended = containers.filter((container) => container.recommended);
   if (report.enforced) {
-    const waiting = containers.filter(({ applied, current }) => applied && !isRunning(applied, current)).length;
+    const waiting = containers.filter(({ applied, current }) => applied && !sameMemory(applied, current)).length;
     const message =
       waiting > 0
         ? `Applied values wait for the next change of the pod template in ${waiting} of ${containers.length} containers.`
@@ -68,8 +67,4 @@ export function phaseOf(
     };
   }
   return { phase: 'Observing', message: `The current values fit what is used.${gap}` };
-}
-
-function isRunning(applied: Pair<string>, current: Pair<string>): boolean {
-  return FIELDS.every((field) => sameQuantity(applied[field], current[field]));
 }
