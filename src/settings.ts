@@ -2,20 +2,23 @@
  * Every setting in one table: name, default, unit, bounds, one sentence. It reads the environment, tells all problems
  * at once, and makes the README's table (a test compares them).
  */
-import { formatBytes, Gi, Mi, readBytes } from './domain/quantity.ts';
-
-type Kind<T> = {
-  env: string;
-  initial: T;
-  /** what a value may be, in words */
-  allowed: string;
-  says: string;
-  /** `undefined` for a value that is not allowed */
-  read(text: string): T | undefined;
-  show(value: T): string;
-  /** the same as JSON schema, for the chart's values */
-  schema: object;
-};
+import { Gi, Mi } from './domain/quantity.ts';
+import { SERIES } from './domain/series.ts';
+import {
+  bytes,
+  choice,
+  factor,
+  flag,
+  headers,
+  integer,
+  type Kind,
+  matchers,
+  name,
+  params,
+  renames,
+  text,
+  url,
+} from './settings/kinds.ts';
 
 const OPRC = 'OPRC_CRM_';
 const OWN = 'OAAS_TUNER_';
@@ -66,11 +69,32 @@ const TABLE = {
     'seconds',
     'How often Prometheus scrapes; tells how many samples a short window holds.',
   ),
-  seriesMatchers: text(
+  matchers: matchers(
     `${OPRC}PROM_MATCHERS`,
     'container!="",container!="POD",image!=""',
-    'PromQL matchers that pick the container series of `container_memory_working_set_bytes`.',
+    'PromQL matchers that pick the container series of cAdvisor.',
   ),
+  selector: matchers(
+    `${OPRC}PROM_SELECTOR`,
+    '',
+    'PromQL matchers for every series that is read, e.g. `cluster="prod"` where one Prometheus serves several clusters.',
+  ),
+  seriesNames: renames(`${OPRC}PROM_SERIES`, SERIES, 'Series that this Prometheus keeps under other names.'),
+  prometheusParams: params(
+    `${OPRC}PROM_PARAMS`,
+    'max_source_resolution=0s&partial_response=false',
+    'Parameters that are sent with each query. The default asks Thanos for raw and whole answers; others ignore it.',
+  ),
+  prometheusHeaders: headers(`${OPRC}PROM_HEADERS`, 'Headers of each query, e.g. `X-Scope-OrgID: tenant`.'),
+  prometheusHeadersFile: text(
+    `${OPRC}PROM_HEADERS_FILE`,
+    '',
+    'File with more of them, e.g. from a Secret. Files for Prometheus are read anew for each query.',
+  ),
+  prometheusTokenFile: text(`${OPRC}PROM_TOKEN_FILE`, '', 'File with a bearer token for Prometheus.'),
+  prometheusCaFile: text(`${OPRC}PROM_CA_FILE`, '', 'File with the CA (PEM) that Prometheus is trusted by.'),
+  prometheusCertFile: text(`${OPRC}PROM_CERT_FILE`, '', 'File with a client certificate (PEM) for Prometheus …'),
+  prometheusKeyFile: text(`${OPRC}PROM_KEY_FILE`, '', '… and its key.'),
   cooldownSeconds: integer(
     `${OPRC}COOLDOWN_SECS`,
     1800,
@@ -186,7 +210,8 @@ export function readSettings(env: Record<string, string | undefined>): { setting
   for (const [key, kind] of Object.entries(TABLE) as [string, Kind<unknown>][]) {
     const given = env[kind.env]?.trim();
     const value = given ? kind.read(given) : kind.initial;
-    if (value === undefined) problems.push(`${kind.env}: "${withoutPassword(given)}" is not ${kind.allowed}`);
+    if (value === undefined)
+      problems.push(`${kind.env}: "${kind.secret ? '***' : withoutPassword(given)}" is not ${kind.allowed}`);
     settings[key] = value;
   }
   for (const [smaller, larger] of ORDERED) {
@@ -195,6 +220,11 @@ export function readSettings(env: Record<string, string | undefined>): { setting
       const show = (key: keyof Table) => `${TABLE[key].env} (${(TABLE[key] as Kind<unknown>).show(settings[key])})`;
       problems.push(`${show(smaller)} must not exceed ${show(larger)}`);
     }
+  }
+  if ((settings.prometheusCertFile === '') !== (settings.prometheusKeyFile === '')) {
+    problems.push(
+      `${TABLE.prometheusCertFile.env} and ${TABLE.prometheusKeyFile.env} belong together: one of them is not set`,
+    );
   }
   if (settings.certificates === 'secret' && settings.namespace === '') {
     problems.push(`${TABLE.certificates.env}=secret needs ${TABLE.namespace.env}: the namespace of that Secret`);
@@ -221,90 +251,4 @@ export function settingsTable(): string {
     return `| \`${env}\` | ${initially} | ${allowed} | ${says} |`;
   });
   return ['| variable | default | allowed | what it does |', '| --- | --- | --- | --- |', ...rows].join('\n');
-}
-
-function integer(env: string, initial: number, min: number, max: number, unit: string, says: string): Kind<number> {
-  const read = (text: string) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max ? value : undefined;
-  };
-  return {
-    env,
-    initial,
-    allowed: `a whole number from ${min} to ${max} (${unit})`,
-    says,
-    read,
-    show: String,
-    schema: { type: 'integer', minimum: min, maximum: max },
-  };
-}
-
-function factor(env: string, initial: number, says: string): Kind<number> {
-  const read = (text: string) => {
-    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-    return value >= 1 && value <= 10 ? value : undefined;
-  };
-  // Helm's --set makes a text of 1.25.
-  const schema = { type: ['number', 'string'], minimum: 1, maximum: 10, pattern: '^[0-9]+([.][0-9]+)?$' };
-  return { env, initial, allowed: 'a number from 1 to 10', says, read, show: String, schema };
-}
-
-function bytes(env: string, initial: number, says: string): Kind<number> {
-  const read = (text: string) => {
-    const value = readBytes(text) ?? 0;
-    return value >= Mi && value <= 1024 * Gi ? value : undefined;
-  };
-  return {
-    env,
-    initial,
-    allowed: 'a quantity from 1Mi to 1Ti',
-    says,
-    read,
-    show: formatBytes,
-    schema: { type: 'string' },
-  };
-}
-
-function flag(env: string, initial: boolean, says: string): Kind<boolean> {
-  const words = new Map([
-    ['true', true],
-    ['false', false],
-  ]);
-  const read = (text: string) => words.get(text.toLowerCase());
-  return { env, initial, allowed: '`true` or `false`', says, read, show: String, schema: { type: 'boolean' } };
-}
-
-function choice<const T extends string>(env: string, initial: NoInfer<T>, values: readonly T[], says: string): Kind<T> {
-  const read = (text: string) => values.find((value) => value === text);
-  return {
-    env,
-    initial,
-    allowed: `one of ${values.map((value) => `\`${value}\``).join(', ')}`,
-    says,
-    read,
-    show: String,
-    schema: { enum: values },
-  };
-}
-
-function name(env: string, initial: string, pattern: RegExp, says: string): Kind<string> {
-  const read = (text: string) => (pattern.test(text) ? text : undefined);
-  const schema = { type: 'string', pattern: pattern.source };
-  return { env, initial, allowed: `a name such as \`${initial}\``, says, read, show: String, schema };
-}
-
-function text(env: string, initial: string, says: string): Kind<string> {
-  return { env, initial, allowed: 'text', says, read: (value) => value, show: String, schema: { type: 'string' } };
-}
-
-function url(env: string, says: string): Kind<string> {
-  const read = (value: string) => {
-    if (!/^https?:\/\//.test(value) || !URL.canParse(value)) return undefined;
-    const { username, password, search, hash } = new URL(value);
-    // A user or password is sent as Basic auth, so it has to decode.
-    if (search !== '' || hash !== '' || /%(?![0-9a-f]{2})/i.test(username + password)) return undefined;
-    return value.replace(/\/+$/, '');
-  };
-  const schema = { type: 'string', pattern: '^(https?://[^?#]+)?$' };
-  return { env, initial: '', allowed: 'an http:// or https:// URL without a query', says, read, show: String, schema };
 }

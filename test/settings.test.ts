@@ -111,3 +111,35 @@ t.test('the table has one row for each setting, with its default', async (t) => 
   t.ok(rows.some((row) => row.startsWith('| `OPRC_CRM_PROM_URL` | (none) |')));
   for (const row of rows) t.equal(row.replaceAll('\\|', '').split('|').length, 6, row);
 });
+
+t.test('how Prometheus is asked', async (t) => {
+  t.match(settingsOf({}), {
+    prometheusParams: { max_source_resolution: '0s', partial_response: 'false' },
+    prometheusHeaders: {},
+    seriesNames: {},
+    selector: '',
+  });
+  const read = settingsOf({
+    OPRC_CRM_PROM_PARAMS: 'dedup=true&extra_filters%5B%5D=a%3D%22b%22',
+    OPRC_CRM_PROM_HEADERS: 'X-Scope-OrgID: a|b\nX-Two:  spaces inside \n',
+    OPRC_CRM_PROM_SERIES: 'kube_pod_owner=my:owner, container_memory_rss=rss',
+    OPRC_CRM_PROM_SELECTOR: 'cluster="prod", zone=~"a|b\\"c"',
+  });
+  t.strictSame(read.prometheusParams, { dedup: 'true', 'extra_filters[]': 'a="b"' });
+  t.strictSame(read.prometheusHeaders, { 'x-scope-orgid': 'a|b', 'x-two': 'spaces inside' });
+  t.strictSame(read.seriesNames, { kube_pod_owner: 'my:owner', container_memory_rss: 'rss' });
+  t.equal(read.selector, 'cluster="prod", zone=~"a|b\\"c"');
+
+  const wrong = (name: string, value: string) => problemsOf({ [`OPRC_CRM_PROM_${name}`]: value }).length;
+  for (const value of ['a', 'a=b&', 'a=b c', '&']) t.equal(wrong('PARAMS', value), 1, value);
+  for (const value of ['a', 'a b: c', ': c', 'a:', 'a: é']) t.equal(wrong('HEADERS', value), 1, value);
+  t.strictSame(problemsOf({ OPRC_CRM_PROM_HEADERS: 'Authorization Bearer x' }), [
+    'OPRC_CRM_PROM_HEADERS: "***" is not lines of `Name: value`',
+  ]);
+  for (const value of ['kube_pod_owner', 'up=down', 'kube_pod_owner=a b', 'kube_pod_owner=a=b', ','])
+    t.equal(wrong('SERIES', value), 1, value);
+  for (const value of ['cluster', '{a="b"}', 'a="b"}', 'a=b', 'a="b",']) t.equal(wrong('SELECTOR', value), 1, value);
+  t.strictSame(problemsOf({ OPRC_CRM_PROM_CERT_FILE: 'x' }), [
+    'OPRC_CRM_PROM_CERT_FILE and OPRC_CRM_PROM_KEY_FILE belong together: one of them is not set',
+  ]);
+});

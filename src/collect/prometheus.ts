@@ -2,87 +2,175 @@
  * Instant queries against Prometheus' HTTP API (or whatever speaks it). Values that mean nothing are dropped here, and
  * an answer that says of itself that it lacks something is marked: it must not lower anything.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fetch } from 'undici';
 import { asObject, at, type JsonObject } from '../domain/json.ts';
 import { reason } from '../log.ts';
+import { type Access, AccessError } from './access.ts';
+import { type Fate, fateOf, hintFor } from './refusals.ts';
 
 export type Row = { labels: Readonly<Record<string, string>>; value: number };
 export type QueryResult = { rows: Row[]; partial: boolean };
 
 export type Prometheus = {
   /**
+   * Tries again where that may help, until the signal aborts.
+   *
    * @param now evaluation time, milliseconds since the epoch
    * @throws {PrometheusError}
    */
-  query(promql: string, now: number): Promise<QueryResult>;
+  query(promql: string, now: number, signal: AbortSignal): Promise<QueryResult>;
+};
+
+/** What one question cost, and how it ended; for the metrics. */
+export type Told = {
+  outcome: 'answered' | 'partial' | Fate;
+  rows: number;
+  bytes: number;
+  /** samples that Prometheus looked at and seconds that it took, where it says so (`stats`) */
+  samples: number;
+  seconds: number;
 };
 
 /** Thrown when a query has no usable answer; the message is for the record's reader. */
 export class PrometheusError extends Error {
   /** HTTP status; 0 when there was no answer */
   readonly status: number;
-  constructor(message: string, status: number) {
+  readonly fate: Fate;
+  constructor(message: string, status: number, fate: Fate) {
     super(message);
     this.name = 'PrometheusError';
     this.status = status;
+    this.fate = fate;
   }
 }
 
-/** @param url base URL, with a path prefix if there is one, and a user and password if they are asked for */
-export function createPrometheus(url: string, timeoutMs: number): Prometheus {
-  const { place, headers } = endpoint(url);
-  return {
-    async query(promql, now) {
-      const body = new URLSearchParams({ query: promql, time: String(now / 1000), timeout: `${timeoutMs}ms` });
-      const { status, text } = await post(place, headers, body, timeoutMs);
-      const json = parse(text);
-      if (status === 200 && json?.status === 'success') return readResult(json);
-      const said = at(json, 'error');
-      if (status === 200 && said === undefined) {
-        throw new PrometheusError('Prometheus answered HTTP 200, but not as Prometheus does', status);
+export type PrometheusOptions = {
+  /** base URL, with a path prefix if there is one, and a user and password if they are asked for */
+  url: string;
+  /** how long one query may take */
+  timeoutMs: number;
+  /** sent with each query, beside those of the API */
+  params: Record<string, string>;
+  /** headers and TLS, asked for anew for each question */
+  access: Access;
+  told?(told: Told): void;
+  /** the wait before the second attempt; it doubles, and is spread by chance */
+  firstWaitMs?: number;
+};
+
+const ATTEMPTS = 4;
+
+/** A server that is asked to be left alone for longer than this is left alone until the next cycle. */
+const LONGEST_WAIT_MS = 20_000;
+
+type Answer = { status: number; text: string; retryAfter: string | null };
+
+export function createPrometheus(options: PrometheusOptions): Prometheus {
+  const { timeoutMs, params, told = () => {}, firstWaitMs = 500 } = options;
+  const { place, authorization } = endpoint(options.url);
+
+  async function once(promql: string, now: number, signal: AbortSignal): Promise<QueryResult> {
+    const query = { query: promql, time: String(now / 1000), timeout: `${timeoutMs}ms`, stats: 'true' };
+    const body = new URLSearchParams({ ...params, ...query });
+    const cost = { rows: 0, bytes: 0, samples: 0, seconds: 0 };
+    try {
+      const answer = await post(body, signal);
+      cost.bytes = answer.text.length;
+      const json = parse(answer.text);
+      const stats = at(json, 'data', 'stats');
+      cost.seconds = Number(at(stats, 'timings', 'execTotalTime') ?? 0);
+      cost.samples = Number(at(stats, 'samples', 'totalQueryableSamples') ?? 0);
+      const result = read(answer, json);
+      told({ ...cost, outcome: result.partial ? 'partial' : 'answered', rows: result.rows.length });
+      return result;
+    } catch (error) {
+      told({ ...cost, outcome: error instanceof PrometheusError ? error.fate : 'refused' });
+      throw error;
+    }
+  }
+
+  async function post(body: URLSearchParams, signal: AbortSignal): Promise<Answer> {
+    // A little longer than the server's own timeout, so that it can say what happened.
+    const patience = AbortSignal.timeout(timeoutMs + 2_000);
+    try {
+      const { headers, dispatcher } = await options.access();
+      const response = await fetch(place, {
+        method: 'POST',
+        headers: { ...authorization, ...headers },
+        body,
+        signal: AbortSignal.any([signal, patience]),
+        ...(dispatcher && { dispatcher }),
+      });
+      return { status: response.status, text: await response.text(), retryAfter: response.headers.get('retry-after') };
+    } catch (error) {
+      if (error instanceof AccessError) throw new PrometheusError(error.message, 0, 'refused');
+      if (signal.aborted) throw new PrometheusError(`Prometheus did not answer in time for this cycle`, 0, 'refused');
+      if (patience.aborted) {
+        const seconds = Math.round(timeoutMs / 1000);
+        throw new PrometheusError(`Prometheus did not answer a query within ${seconds} s`, 0, 'too-much');
       }
-      // A proxy's page changes with each request (ids, times); a record's status must not.
-      const words = said === undefined ? '' : `: ${excerpt(said)}`;
-      throw new PrometheusError(`Prometheus refused a query: HTTP ${status}${words}`, status);
+      // "fetch failed" says nothing; its cause does.
+      const cause = error instanceof Error ? (error.cause ?? error) : error;
+      throw new PrometheusError(`Prometheus does not answer at ${place}: ${reason(cause)}`, 0, 'busy');
+    }
+  }
+
+  return {
+    async query(promql, now, signal) {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await once(promql, now, signal);
+        } catch (error) {
+          if (!(error instanceof PrometheusError) || error.fate !== 'busy' || attempt === ATTEMPTS) throw error;
+          const wait = Math.max(error instanceof BusyError ? error.waitMs : 0, firstWaitMs * 2 ** (attempt - 1));
+          if (wait > LONGEST_WAIT_MS) throw error;
+          // Spread, so that several lanes and several tuners do not come back together.
+          const waited = await sleep(wait * (1 + Math.random() / 2), true, { signal }).catch(() => false);
+          if (!waited) throw error;
+        }
+      }
     },
   };
 }
 
+/** Busy, with the time for which the server asks to be left alone. */
+class BusyError extends PrometheusError {
+  readonly waitMs: number;
+  constructor(message: string, status: number, waitMs: number) {
+    super(message, status, 'busy');
+    this.waitMs = waitMs;
+  }
+}
+
 /** The password stays out of `place`, which messages name; fetch would not take it there either. */
-function endpoint(base: string): { place: string; headers: Record<string, string> } {
+function endpoint(base: string): { place: string; authorization: Record<string, string> } {
   const url = new URL(`${base}/api/v1/query`);
   const [user, password] = [url.username, url.password].map(decodeURIComponent);
   url.username = '';
   url.password = '';
   const basic = Buffer.from(`${user}:${password}`).toString('base64');
-  return { place: url.href, headers: user || password ? { authorization: `Basic ${basic}` } : {} };
+  return { place: url.href, authorization: user || password ? { authorization: `Basic ${basic}` } : {} };
+}
+
+/** @throws {PrometheusError} for everything but an answer */
+function read({ status, retryAfter }: Answer, json: JsonObject | undefined): QueryResult {
+  if (status === 200 && json?.status === 'success') return readResult(json);
+  const said = at(json, 'error');
+  if (status === 200 && said === undefined) {
+    throw new PrometheusError('Prometheus answered HTTP 200, but not as Prometheus does', status, 'refused');
+  }
+  // A proxy's page changes with each request (ids, times); a record's status must not.
+  const words = said === undefined ? '' : `: ${excerpt(said)}`;
+  const message = `Prometheus refused a query: HTTP ${status}${words}`;
+  const fate = fateOf(status, words);
+  if (fate === 'busy') throw new BusyError(message, status, Number(retryAfter ?? 0) * 1000 || 0);
+  throw new PrometheusError(`${message}${hintFor(status)}`, status, fate);
 }
 
 /** One line of what was said, which may be a page of a proxy. */
 function excerpt(said: unknown): string {
   return String(said).slice(0, 200).replaceAll(/\s+/g, ' ').trim();
-}
-
-async function post(
-  url: string,
-  headers: Record<string, string>,
-  body: URLSearchParams,
-  timeoutMs: number,
-): Promise<{ status: number; text: string }> {
-  try {
-    // A little longer than the server's own timeout, so that it can say what happened.
-    const response = await fetch(url, {
-      method: 'POST',
-      headers,
-      body,
-      signal: AbortSignal.timeout(timeoutMs + 2_000),
-    });
-    return { status: response.status, text: await response.text() };
-  } catch (error) {
-    // "fetch failed" says nothing; its cause does.
-    const cause = error instanceof Error ? (error.cause ?? error) : error;
-    throw new PrometheusError(`Prometheus does not answer at ${url}: ${reason(cause)}`, 0);
-  }
 }
 
 /** Prometheus says 503 in plain text while it starts and stops. */
@@ -96,7 +184,7 @@ function parse(text: string): JsonObject | undefined {
 
 function readResult(json: JsonObject): QueryResult {
   const result = at(json, 'data', 'result');
-  if (!Array.isArray(result)) throw new PrometheusError('Prometheus answered without a result', 200);
+  if (!Array.isArray(result)) throw new PrometheusError('Prometheus answered without a result', 200, 'refused');
   const rows: Row[] = [];
   let partial = json.isPartial === true || (Array.isArray(json.warnings) && json.warnings.length > 0);
   for (const entry of result) {

@@ -1,85 +1,103 @@
 /**
- * The PromQL of one look: aggregated in Prometheus down to one row per workload and container, so that the number of
- * queries does not grow with the number of pods.
- *
- * Pods are joined to their Deployment through the ReplicaSet's name without its last part (the template's hash), which
- * also holds for pods that are gone. A Knative Revision's pods belong to the Deployment `<revision>-deployment`.
+ * The PromQL of one shard: aggregated in Prometheus down to one row per workload, container and statistic (a label that
+ * we add), so that neither the number of queries nor that of rows grows with the number of pods.
  */
 import { formatSeconds } from '../domain/time.ts';
+import { type SeriesOptions, series } from './selectors.ts';
+import type { Shard } from './shards.ts';
 
-export type Window = 'short' | 'long';
-export type Statistic = 'avg' | 'p95' | 'max' | 'samples';
+export type QueryOptions = SeriesOptions & { shortWindowSeconds: number; longWindowSeconds: number };
 
-export type QueryOptions = {
-  namespaces: string[];
-  /** matchers for the series of containers, e.g. `container!="POD",image!=""` */
-  matchers: string;
-  shortWindowSeconds: number;
-  longWindowSeconds: number;
-};
+/**
+ * What a row says. `sum` and `count` are of all samples of all pods; `samples` those of the pod that has the most; `oom` is
+ * the limit at which a pod was OOM killed; `request` and `limit` are what running pods have. Bytes, but the counts.
+ */
+export const STATISTICS = ['sum', 'count', 'max', 'p95', 'samples', 'rss', 'oom', 'request', 'limit'] as const;
+export type Statistic = (typeof STATISTICS)[number];
 
-/** Every query of a look, by what it answers. */
-export function memoryQueries(
-  options: QueryOptions,
-): { statistic: Statistic | 'oom'; window: Window; promql: string }[] {
-  const queries = [];
-  for (const window of ['short', 'long'] as const) {
-    for (const statistic of ['avg', 'p95', 'max', 'samples'] as const) {
-      queries.push({ statistic, window, promql: statisticQuery(statistic, window, options) });
-    }
-  }
-  return [...queries, { statistic: 'oom' as const, window: 'long' as const, promql: oomQuery(options) }];
+const WORKING_SET = 'container_memory_working_set_bytes';
+
+/**
+ * Everything about one window. Two aggregations make two queries: a pod that lived for a minute counts for a minute in the
+ * mean, and for all in the maximum.
+ *
+ * @param seconds the window
+ * @param rss whether the resident set is asked for, too
+ */
+export function windowQueries(shard: Shard, seconds: number, options: QueryOptions, rss: boolean): string[] {
+  const range = formatSeconds(seconds);
+  const cadvisor = (name: 'container_memory_rss' | typeof WORKING_SET, over: string) =>
+    series(name, options.matchers, shard, options, (selector) => over.replace('$', `${selector}[${range}]`));
+  // The same process may be scraped twice; a restarted container goes on as another process, with another `id`.
+  const together = (over: string) =>
+    `sum by (namespace, pod, container) (max by (namespace, pod, container, id) (${cadvisor(WORKING_SET, over)}))`;
+  const largest = (over: string, name: Parameters<typeof cadvisor>[0] = WORKING_SET) =>
+    `max by (namespace, pod, container) (${cadvisor(name, over)})`;
+
+  const sums = [named('sum', together('sum_over_time($)')), named('count', together('count_over_time($)'))];
+  const maxima = [
+    named('max', largest('max_over_time($)')),
+    named('p95', largest('quantile_over_time(0.95, $)')),
+    named('samples', together('count_over_time($)')),
+    named('oom', killed(shard, range, options)),
+  ];
+  if (rss) maxima.push(named('rss', largest('max_over_time($)', 'container_memory_rss')));
+  const owners = workloads(shard, range, options);
+  return [byWorkload('sum', sums, owners), byWorkload('max', maxima, owners)];
 }
 
-function statisticQuery(statistic: Statistic, window: Window, options: QueryOptions): string {
-  const range = formatSeconds(window === 'short' ? options.shortWindowSeconds : options.longWindowSeconds);
-  const series = `container_memory_working_set_bytes{${[options.matchers, namespaces(options)].filter(Boolean).join(',')}}[${range}]`;
-  // The same process may be scraped twice; a restarted container goes on as another process, with another `id`.
-  const largest = (over: string) => `max by (namespace, pod, container) (${over})`;
-  const together = (over: string) =>
-    `sum by (namespace, pod, container) (max by (namespace, pod, container, id) (${over}))`;
-  const join = (aggregate: 'max' | 'sum', perPod: string) =>
-    `${aggregate} by (namespace, workload, container) (${perPod} * on (namespace, pod) group_left (workload) ${pods(options)})`;
-  switch (statistic) {
-    case 'max':
-      return join('max', largest(`max_over_time(${series})`));
-    case 'p95':
-      return join('max', largest(`quantile_over_time(0.95, ${series})`));
-    case 'samples':
-      return join('max', together(`count_over_time(${series})`));
-    case 'avg':
-      // Of all samples of all pods, not of the pods' averages: a pod that lived for a minute counts for a minute.
-      return `${join('sum', together(`sum_over_time(${series})`))} / ${join('sum', together(`count_over_time(${series})`))}`;
-  }
+/** What the running pods have where their templates say nothing: a LimitRange, or another webhook, may have said it. */
+export function runningQuery(shard: Shard, options: QueryOptions): string {
+  const of = (name: 'kube_pod_container_resource_requests' | 'kube_pod_container_resource_limits') =>
+    `max by (namespace, pod, container) (${series(name, 'resource="memory"', shard, options, (selector) => selector)})`;
+  const values = [
+    named('request', of('kube_pod_container_resource_requests')),
+    named('limit', of('kube_pod_container_resource_limits')),
+  ];
+  return byWorkload('max', values, workloads(shard, formatSeconds(options.shortWindowSeconds), options));
 }
 
 /**
  * The limit at which a pod was OOM killed. The reason alone would stay for as long as the pod lives, so a restart within
  * the window has to go with it (kube-state-metrics; cAdvisor's own counter dies with the container, google/cadvisor#3015).
  */
-function oomQuery(options: QueryOptions): string {
-  const range = formatSeconds(options.longWindowSeconds);
-  const within = namespaces(options);
+function killed(shard: Shard, range: string, options: QueryOptions): string {
   const key = 'namespace, pod, container';
-  const limit = `max by (${key}) (max_over_time(kube_pod_container_resource_limits{resource="memory",${within}}[${range}]))`;
-  const killed = `max by (${key}) (max_over_time(kube_pod_container_status_last_terminated_reason{reason="OOMKilled",${within}}[${range}])) > 0`;
-  const restarted = `max by (${key}) (increase(kube_pod_container_status_restarts_total{${within}}[${range}])) > 0`;
-  const limits = `(${limit} and on (${key}) (${killed}) and on (${key}) (${restarted}))`;
-  return `max by (namespace, workload, container) (${limits} * on (namespace, pod) group_left (workload) ${pods(options)})`;
+  const most = (name: Parameters<typeof series>[0], matchers: string, over: string) =>
+    `max by (${key}) (${series(name, matchers, shard, options, (selector) => `${over}(${selector}[${range}])`)})`;
+  const limit = most('kube_pod_container_resource_limits', 'resource="memory"', 'max_over_time');
+  const reason = most('kube_pod_container_status_last_terminated_reason', 'reason="OOMKilled"', 'max_over_time');
+  const restarts = most('kube_pod_container_status_restarts_total', '', 'increase');
+  return `(${limit} and on (${key}) (${reason} > 0) and on (${key}) (${restarts} > 0))`;
 }
 
 /**
- * Which workload each pod belongs (or belonged) to; kube-state-metrics may run more than once, hence the max, and a pod
- * that was seen with two owners would otherwise fail the whole query.
+ * Which workload each pod belongs (or belonged) to: the owner of its ReplicaSet. Where nobody tells who that is, the
+ * ReplicaSet's name without its last part, the template's hash. A Knative Revision's pods belong to the Deployment
+ * `<revision>-deployment`.
+ *
+ * kube-state-metrics may run more than once, hence the max; a pod that was seen with two owners would otherwise fail the
+ * whole query, hence topk.
  */
-function pods(options: QueryOptions): string {
-  const range = formatSeconds(options.longWindowSeconds);
-  const owners = `last_over_time(kube_pod_owner{owner_kind="ReplicaSet",${namespaces(options)}}[${range}])`;
-  const workload = `label_replace(${owners}, "workload", "$1", "owner_name", "(.+)-[^-]+")`;
-  return `topk by (namespace, pod) (1, max by (namespace, pod, workload) (${workload}))`;
+function workloads(shard: Shard, range: string, options: QueryOptions): string {
+  const last = (selector: string) => `last_over_time(${selector}[${range}])`;
+  const pods = series('kube_pod_owner', 'owner_kind="ReplicaSet"', shard, options, last);
+  const podsBySet = `max by (namespace, pod, replicaset) (label_replace(${pods}, "replicaset", "$1", "owner_name", "(.+)"))`;
+  const sets = (matchers: string) => series('kube_replicaset_owner', matchers, shard, options, last);
+  const owned = `max by (namespace, replicaset, owner_name) (${sets('owner_kind="Deployment"')})`;
+  const told = `${podsBySet} * on (namespace, replicaset) group_left (owner_name) topk by (namespace, replicaset) (1, ${owned})`;
+  const untold = `${podsBySet} unless on (namespace, replicaset) ${sets('')}`;
+  const workload = (of: string, label: string, pattern: string) =>
+    `label_replace(${of}, "workload", "$1", "${label}", "${pattern}")`;
+  const byOwner = workload(told, 'owner_name', '(.+)');
+  const byName = workload(untold, 'replicaset', '(.+)-[^-]+');
+  return `topk by (namespace, pod) (1, max by (namespace, pod, workload) (${byOwner} or ${byName}))`;
 }
 
-/** Namespaces are DNS labels: nothing in them needs escaping. */
-function namespaces(options: QueryOptions): string {
-  return `namespace=~"${options.namespaces.join('|')}"`;
+function byWorkload(aggregate: 'sum' | 'max', values: string[], owners: string): string {
+  return `${aggregate} by (namespace, workload, container, statistic) ((${values.join(' or ')}) * on (namespace, pod) group_left (workload) ${owners})`;
+}
+
+function named(statistic: Statistic, values: string): string {
+  return `label_replace(${values}, "statistic", "${statistic}", "", "")`;
 }

@@ -1,4 +1,5 @@
 /** What was measured of one container of one workload: the contract between `collect` and `recommend`. */
+import type { Pair } from './workload.ts';
 
 /** Statistics of the working set over one window, in bytes. */
 export type WindowUsage = {
@@ -18,6 +19,10 @@ export type Usage = {
   long?: WindowUsage;
   /** the source said that its answer lacks something */
   partial: boolean;
+  /** the largest resident set of any pod (bytes): what cannot be given back by dropping page cache */
+  rss?: number;
   /** the largest memory limit (bytes) at which a pod of the container was OOM killed within the long window */
   oomLimit?: number;
+  /** what running pods have (bytes), where the template does not say */
+  running?: Pair<number>;
 };

@@ -2,6 +2,7 @@
  * One look at one container: usage + what runs + what stands + rules + now → what stands from here on, and why.
  * The rooms in order: observe (memory) → propose (memory) → doubt, hysteresis, cooldown (guards) → step.
  */
+import { readable } from '../domain/quantity.ts';
 import type { Usage } from '../domain/usage.ts';
 import type { Pair } from '../domain/workload.ts';
 import {
@@ -86,6 +87,10 @@ export function lookAtContainer(look: Look, rules: Rules, now: number): Finding 
       if (step?.isNew) finding.changes.push({ change: 'applied', rationale: step.reasons.join('; ') });
       reasons.push(...(step?.reasons ?? []));
     }
+  }
+  // Working set counts page cache that the kernel would give back; it decides all the same, because the OOM killer waits for neither.
+  if (usage.rss !== undefined && usage.rss < observed.max / 2) {
+    reasons.push(`mostly page cache: RSS at most ${readable(usage.rss)} of ${readable(observed.max)}`);
   }
   if (isFixed(fixed)) reasons.push(`an override fixes ${pair(fixed)}`);
   finding.rationale = reasons.join('; ');

@@ -28,9 +28,12 @@ export type Revision = { recommended?: Decided; isNew: boolean; reasons: string[
 
 /** @returns why the data must not lower anything, or `undefined` when it may */
 export function doubt(usage: Usage, rules: GuardRules): string | undefined {
-  const samples = usage.long?.samples ?? 0;
   if (usage.partial) return 'Prometheus answered only in part';
   if (!usage.short) return `no samples in the last ${formatSeconds(rules.shortWindowSeconds)}`;
+  // A fall needs the long window's agreement.
+  if (!usage.long) return `no samples of the last ${formatSeconds(rules.longWindowSeconds)} yet`;
+  // The long window may have been read when the container was younger.
+  const samples = Math.max(usage.short.samples, usage.long.samples);
   if (samples < rules.minSamples) {
     return `only ${samples} of the ${rules.minSamples} samples that ${formatSeconds(rules.shortWindowSeconds)} hold`;
   }

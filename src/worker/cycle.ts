@@ -3,7 +3,7 @@
  * One record's trouble never stops the others.
  */
 import type { RecordKind } from '../admit/scope.ts';
-import { type UsageMap, usageKey } from '../collect/usage.ts';
+import { type Collected, usageKey } from '../collect/usage.ts';
 import { type Gates, isEnabled, isEnforced, overrideOf } from '../domain/ladder.ts';
 import type { MemoryStatus } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
@@ -23,7 +23,7 @@ import { byRecord, type LiveContainer, type OwnedWorkloads, rangeOf, type Worklo
 /** What a cycle works with; everything that does I/O is in `cluster` and `usage`. */
 export type Parts = {
   cluster: Cluster;
-  usage(targets: Workload[], now: number): Promise<UsageMap>;
+  usage(targets: Workload[], now: number): Promise<Collected>;
   rules: Rules;
   gates: Gates;
   record: RecordKind;
@@ -67,7 +67,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     failed: 0,
   };
 
-  let usage: UsageMap = new Map();
+  let usage: Collected = { usage: new Map(), troubles: new Map() };
   try {
     usage = await parts.usage(observed, now);
   } catch (error) {
@@ -91,13 +91,15 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
 
 async function tuneRecord(
   { record, tuning, workloads }: OwnedWorkloads,
-  usage: UsageMap,
+  { usage, troubles }: Collected,
   range: Range,
   counts: CycleReport,
   { cluster, rules, gates, log }: Parts,
   now: number,
 ): Promise<void> {
   const previous = previousStatus(record.status);
+  const { namespace, name } = record.metadata;
+  const trouble = counts.trouble ?? workloads.map(({ ref }) => troubles.get(`${namespace}/${ref}`)).find(Boolean);
   const enabled = isEnabled(tuning, gates);
   const report: Report = {
     enabled,
@@ -107,9 +109,9 @@ async function tuneRecord(
     problems: tuning.problems,
     containers: [],
     window: formatSeconds(rules.longWindowSeconds),
-    ...(counts.trouble !== undefined && { trouble: counts.trouble }),
+    ...(trouble !== undefined && { trouble }),
   };
-  if (enabled && counts.trouble === undefined) {
+  if (enabled && trouble === undefined) {
     for (const workload of workloads) {
       for (const container of workload.containers) {
         const override = overrideOf(tuning, workload.name, container.name);
@@ -119,14 +121,13 @@ async function tuneRecord(
       }
     }
   }
-  const status = memoryStatus(report, record.metadata.name, previous, now);
+  const status = memoryStatus(report, name, previous, now);
   counts.containers += report.containers.length;
   if (!isNews(status, previous)) return;
   await cluster.writeStatus(record, status);
   counts.written += 1;
 
   const news = newsOf(report, previous, now);
-  const { namespace, name } = record.metadata;
   for (const entry of news) {
     counts[entry.change] += 1;
     log.info({ namespace, record: name, ...entry }, entry.change);
@@ -139,7 +140,13 @@ async function tuneRecord(
   }
 }
 
-type Surroundings = { usage: UsageMap; previous: MemoryStatus | undefined; range: Range; rules: Rules; now: number };
+type Surroundings = {
+  usage: Collected['usage'];
+  previous: MemoryStatus | undefined;
+  range: Range;
+  rules: Rules;
+  now: number;
+};
 
 function lookAt(
   workload: Workload,
@@ -150,9 +157,11 @@ function lookAt(
 ): ContainerFinding {
   const before = findContainer(previous, workload.ref, name);
   const [standing, applied] = [readDecision(before?.recommended), readDecision(before?.applied)];
+  const measured = usage.get(usageKey(workload.namespace, workload.ref, name));
   const look = {
-    usage: usage.get(usageKey(workload.namespace, workload.ref, name)),
-    current,
+    usage: measured,
+    // What the template leaves open the pods may have got from a LimitRange.
+    current: { ...measured?.running, ...current },
     enforced,
     fixed: bytesOf(override),
     written,
@@ -160,5 +169,5 @@ function lookAt(
     ...(standing && { standing }),
     ...(applied && { applied }),
   };
-  return { workload: workload.ref, name, current, override, finding: lookAtContainer(look, rules, now) };
+  return { workload: workload.ref, name, current: look.current, override, finding: lookAtContainer(look, rules, now) };
 }

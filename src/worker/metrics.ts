@@ -1,12 +1,16 @@
 /** The worker's metrics, in the registry of its own thread. */
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Told } from '../collect/prometheus.ts';
 import type { CycleReport } from './cycle.ts';
 
 export type WorkerMetrics = {
   finished(report: CycleReport, seconds: number): void;
   failed(seconds: number): void;
+  /** hears of each question to Prometheus */
+  asked(told: Told): void;
 };
 
+const ANSWERS: Told['outcome'][] = ['answered', 'partial', 'busy', 'too-much', 'refused'];
 const OUTCOMES = ['ok', 'no-usage', 'failed'] as const;
 
 export function workerMetrics(registry: Registry): WorkerMetrics {
@@ -50,8 +54,27 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     help: 'When the last cycle finished, in Unix time.',
     registers,
   });
+  const queries = new Counter({
+    name: 'oaas_tuner_prometheus_queries_total',
+    help: 'Questions to Prometheus, by how they ended: busy ones are asked again, too large ones in parts.',
+    labelNames: ['outcome'] as const,
+    registers,
+  });
+  for (const outcome of ANSWERS) queries.inc({ outcome }, 0);
+  const total = (name: string, help: string) =>
+    new Counter({ name: `oaas_tuner_prometheus_${name}_total`, help, registers });
+  const cost = {
+    rows: total('rows', 'Rows in the answers of Prometheus.'),
+    bytes: total('response_bytes', 'Characters of the answers of Prometheus, after decompression.'),
+    samples: total('samples', 'Samples that Prometheus looked at for us, where it says so.'),
+    seconds: total('seconds', 'Time that Prometheus took for our queries, where it says so.'),
+  };
 
   return {
+    asked({ outcome, ...told }) {
+      queries.inc({ outcome });
+      for (const key of ['rows', 'bytes', 'samples', 'seconds'] as const) cost[key].inc(told[key]);
+    },
     finished(report, seconds) {
       cycles.inc({ outcome: report.trouble === undefined ? 'ok' : 'no-usage' });
       duration.set(seconds);

@@ -7,8 +7,9 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
+import { accessOf } from '../collect/access.ts';
 import { createPrometheus } from '../collect/prometheus.ts';
-import { collectUsage } from '../collect/usage.ts';
+import { createCollector } from '../collect/usage.ts';
 import { createApi } from '../kube/api.ts';
 import { connect } from '../kube/connect.ts';
 import { type LeaseClient, leaseClient } from '../kube/lease.ts';
@@ -82,11 +83,18 @@ function join(lease: LeaseClient): Election {
 function worker(settings: Settings, cluster: Cluster, log: Log): () => Promise<void> {
   const registry = new Registry();
   const metrics = workerMetrics(registry);
-  const prometheus = createPrometheus(settings.prometheusUrl, QUERY_TIMEOUT_MS);
-  const { seriesMatchers: matchers } = settings;
+  const prometheus = createPrometheus({
+    url: settings.prometheusUrl,
+    timeoutMs: QUERY_TIMEOUT_MS,
+    params: settings.prometheusParams,
+    access: accessOf(settings),
+    told: metrics.asked,
+  });
+  const collect = createCollector(prometheus, settings);
+  const patienceMs = Math.max(settings.intervalSeconds * 1000, 2 * QUERY_TIMEOUT_MS);
   const parts: Parts = {
     cluster,
-    usage: (targets, now) => collectUsage(prometheus, targets, { ...settings, matchers }, now),
+    usage: (targets, now) => collect(targets, now, AbortSignal.timeout(patienceMs)),
     rules: rulesOf(settings),
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
     record: { group: RECORD_GROUP, kind: settings.recordKind },

@@ -5,7 +5,16 @@ import type { Target } from '../collect/usage.ts';
 import { at, type JsonObject, textAt } from '../domain/json.ts';
 import { parseQuantity, readBytes } from '../domain/quantity.ts';
 import type { RecordResource, Tuning } from '../domain/record.ts';
-import { bytesOf, kindOf, memoryOf, ownerOf, type Pair, tunedContainers, workloadRef } from '../domain/workload.ts';
+import {
+  bytesOf,
+  FIELDS,
+  kindOf,
+  memoryOf,
+  ownerOf,
+  type Pair,
+  tunedContainers,
+  workloadRef,
+} from '../domain/workload.ts';
 import type { Range } from '../recommend/step.ts';
 import { createRecordStore } from '../store/records.ts';
 
@@ -67,6 +76,7 @@ function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<
     ref: workloadRef(kind, name),
     deployments: kind === 'Deployment' ? [name] : revisions,
     containers,
+    open: containers.some(({ current }) => FIELDS.some((field) => current[field] === undefined)),
   };
 }
 

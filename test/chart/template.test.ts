@@ -213,3 +213,15 @@ t.test(
     t.equal((await template(folder)).filter(({ kind }) => kind === 'CustomResourceDefinition').length, 0);
   },
 );
+
+t.test('files for Prometheus come into the pod as volumes of its own', { skip }, async (t) => {
+  const pod = podOf(
+    await template(
+      folder,
+      ...['extraVolumes[0].name=prometheus', 'extraVolumes[0].secret.secretName=prometheus-access'],
+      ...['extraVolumeMounts[0].name=prometheus', 'extraVolumeMounts[0].mountPath=/etc/oaas-tuner/prometheus'],
+    ),
+  );
+  t.strictSame(pod.volumes, [{ name: 'prometheus', secret: { secretName: 'prometheus-access' } }]);
+  t.strictSame(pod.containers[0].volumeMounts, [{ name: 'prometheus', mountPath: '/etc/oaas-tuner/prometheus' }]);
+});

@@ -3,9 +3,9 @@
  * were pushed, by code that knows no PromQL.
  */
 import t, { type Test } from 'tap';
-import { createPrometheus } from '../../src/collect/prometheus.ts';
+import { createPrometheus, PrometheusError } from '../../src/collect/prometheus.ts';
 import { usageOfSamples } from '../../src/collect/recorded.ts';
-import { collectUsage, type Target, type UsageMap } from '../../src/collect/usage.ts';
+import { createCollector, type Target } from '../../src/collect/usage.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { WindowUsage } from '../../src/domain/usage.ts';
 import { readSettings } from '../../src/settings.ts';
@@ -84,6 +84,24 @@ function ownerSeries({ pod, samples, namespace = 'shop' }: Process, kind = 'Repl
   }));
 }
 
+/** Whose a ReplicaSet is; not every kube-state-metrics tells. */
+const setSeries = (replicaset: string, kind: string, name: string): Series => ({
+  labels: { __name__: 'kube_replicaset_owner', namespace: 'shop', replicaset, owner_kind: kind, owner_name: name },
+  samples: used(0, HOUR).map(({ at }) => ({ at, value: 1 })),
+});
+
+/** As Prometheus stores what it scraped without `honorLabels`: the exporter's own pod takes the names. */
+const renamed = ({ labels, samples }: Series): Series => {
+  const { namespace, pod, container, ...rest } = labels as Record<string, string>;
+  const target = { namespace: 'monitoring', pod: 'kube-state-metrics-0', container: 'ksm' };
+  const theirs = {
+    exported_namespace: namespace,
+    exported_pod: pod,
+    ...(container && { exported_container: container }),
+  };
+  return { labels: { ...rest, ...target, ...theirs } as Series['labels'], samples };
+};
+
 /** A container that had this limit, was OOM killed once, and whose restarts counted so. */
 function killedSeries(pod: string, limit: number, restarts: Sample[], reason = 'OOMKilled'): Series[] {
   const labels = { namespace: 'shop', pod, container: 'function' };
@@ -136,7 +154,25 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
   t.teardown(() => cluster.stop());
   const daemon = { pod: 'orders-daemon', id: '/x', samples: used(30, WHOLE) };
   const bank = { pod: 'orders-5d9c-zzz', id: '/y', samples: used(31, WHOLE), namespace: 'shopping' };
+  const hourly = used(40, HOUR);
+  const canary = { pod: 'orders-canary-iii', id: '/c', samples: hourly };
+  const adopted = { pod: 'by-hand-jjj', id: '/d', samples: hourly };
+  const exported = { pod: 'exported-1a1a-kkk', id: '/e', samples: hourly };
+  const foreign = { pod: 'orders-5d9c-aaa', id: '/f', samples: used(50, HOUR) };
+  const rss = { labels: { __name__: 'container_memory_rss', namespace: 'shop', container: 'function', image: 'f:1' } };
   await cluster.metricsPush([
+    ...[canary, adopted, exported].flatMap((one) => containerSeries(one)),
+    ...[canary, adopted].flatMap((one) => ownerSeries(one)),
+    ...[...ownerSeries(exported), ...killedSeries('exported-1a1a-kkk', 300 * Mi, counter(0, 1))].map(renamed),
+    setSeries('orders-canary', 'Rollout', 'orders'),
+    setSeries('by-hand', 'Deployment', 'adopter'),
+    setSeries('orders-v2-7f6d', 'Deployment', 'orders-v2'),
+    // Another cluster's series in the same Prometheus: told apart by a label that the first has not.
+    ...[...containerSeries(foreign), ...ownerSeries(foreign)].map(({ labels, samples }) => ({
+      ...{ labels: { ...labels, namespace: 'far', cluster: 'other', __name__: `far_${labels.__name__}` }, samples },
+    })),
+    { labels: { ...rss.labels, pod: 'plain-9999-ggg', id: '/8' }, samples: [{ at: NOW - MINUTE, value: 77 * Mi }] },
+    { labels: { ...rss.labels, pod: 'plain-9999-hhh', id: '/9' }, samples: [{ at: NOW - HOUR, value: 88 * Mi }] },
     ...everybody.flatMap((one) => [...containerSeries(one), ...ownerSeries(one)]),
     ...containerSeries(daemon),
     ...ownerSeries(daemon, 'DaemonSet'),
@@ -148,18 +184,23 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     ...killedSeries('plain-9999-ggg', 384 * Mi, counter(1, 2)),
     ...killedSeries('plain-9999-hhh', 640 * Mi, counter(0, 1)),
   ]);
-  const target = (ref: string, deployments: string[]): Target => ({ namespace: 'shop', ref, deployments });
+  const target = (ref: string, deployments: string[]): Target => ({ namespace: 'shop', ref, deployments, open: true });
   const targets = [
     target('Deployment/orders', ['orders']),
     target('Deployment/orders-v2', ['orders-v2']),
     target('Deployment/plain', ['plain']),
+    target('Deployment/adopter', ['adopter']),
+    target('Deployment/exported', ['exported']),
     target('KnativeService/orders', ['orders-00001-deployment', 'orders-00002-deployment']),
   ];
   const read = readSettings({});
   if ('problems' in read) throw new Error(read.problems.join());
-  const options = { ...read.settings, matchers: read.settings.seriesMatchers };
-  const prometheus = createPrometheus(cluster.prometheusUrl, 30_000);
-  const usage: UsageMap = await collectUsage(prometheus, targets, options, NOW);
+  const prometheus = createPrometheus({
+    ...{ url: cluster.prometheusUrl, timeoutMs: 30_000, params: read.settings.prometheusParams },
+    access: async () => ({ headers: {} }),
+  });
+  const signal = AbortSignal.timeout(60_000);
+  const { usage } = await createCollector(prometheus, read.settings)(targets, NOW, signal);
   const of = (ref: string) => usage.get(`shop/${ref}/function`);
 
   await t.test(
@@ -169,7 +210,7 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
         same(t, of(`Deployment/${name}`)?.short, expected(processes[name], SHORT), `${name}, short`);
         same(t, of(`Deployment/${name}`)?.long, expected(processes[name], LONG), `${name}, long`);
       }
-      t.equal(usage.size, 4, 'and of nothing else');
+      t.equal(usage.size, 6, 'and of nothing else');
     },
   );
 
@@ -202,10 +243,62 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     },
   );
 
+  await t.test('the owner of a ReplicaSet decides whose its pods are, where kube-state-metrics tells', async (t) => {
+    same(t, of('Deployment/adopter')?.long, expected([adopted], LONG), 'whatever the ReplicaSet is called');
+    same(
+      t,
+      of('Deployment/orders')?.long,
+      expected(processes.orders, LONG),
+      "a Rollout's pods are not the Deployment's",
+    );
+  });
+
+  await t.test('labels that Prometheus renamed, because an exporter was scraped without honorLabels', async (t) => {
+    same(t, of('Deployment/exported')?.long, expected([exported], LONG), 'usage');
+    t.equal(of('Deployment/exported')?.oomLimit, 300 * Mi);
+    t.strictSame(of('Deployment/exported')?.running, { limit: 300 * Mi });
+  });
+
+  await t.test('what running pods have, and the resident set, of the largest pod', async (t) => {
+    t.strictSame(of('Deployment/plain')?.running, { limit: 384 * Mi }, 'not of the one that is gone');
+    t.equal(of('Deployment/plain')?.rss, 88 * Mi);
+    t.equal(of('Deployment/orders')?.rss, undefined, 'nobody told');
+  });
+
+  await t.test('series under other names, of one cluster of several', async (t) => {
+    const seriesNames = {
+      container_memory_working_set_bytes: 'far_container_memory_working_set_bytes',
+      kube_pod_owner: 'far_kube_pod_owner',
+    };
+    const far = { namespace: 'far', ref: 'Deployment/orders', deployments: ['orders'], open: true };
+    const of = async (selector: string) => {
+      const collect = createCollector(prometheus, { ...read.settings, seriesNames, selector });
+      return (await collect([far], NOW, signal)).usage.get('far/Deployment/orders/function');
+    };
+    same(t, (await of('cluster="other"'))?.long, expected([foreign], LONG), 'the right one');
+    t.equal(await of('cluster="prod"'), undefined, 'another one');
+  });
+
+  await t.test('in parts: the same numbers, whatever the size of a query', async (t) => {
+    let asked = 0;
+    const small = {
+      async query(promql: string, now: number, patience: AbortSignal) {
+        asked += 1;
+        if (asked <= 3) throw new PrometheusError('too many samples', 422, 'too-much');
+        return prometheus.query(promql, now, patience);
+      },
+    };
+    // In parts pods are found by their names, which an adopted ReplicaSet does not have from its Deployment.
+    const named = targets.filter(({ ref }) => ref !== 'Deployment/adopter');
+    const parts = await createCollector(small, read.settings)(named, NOW, signal);
+    for (const { ref } of named) t.strictSame(parts.usage.get(`shop/${ref}/function`), of(ref), ref);
+    t.ok(asked > 15, `${asked} queries`);
+  });
+
   await t.test('no answer is in part', async (t) => {
     t.strictSame(
       [...usage.values()].map(({ partial }) => partial),
-      [false, false, false, false],
+      Array(6).fill(false),
     );
   });
 });

@@ -9,6 +9,7 @@ export type Question = {
   path: string;
   contentType: string;
   authorization: string;
+  headers: IncomingMessage['headers'];
   form: URLSearchParams;
 };
 
@@ -37,6 +38,7 @@ export async function playPrometheus(
       path: request.url ?? '',
       contentType: request.headers['content-type'] ?? '',
       authorization: request.headers.authorization ?? '',
+      headers: request.headers,
       form: new URLSearchParams(await text(request)),
     };
     questions.push(question);

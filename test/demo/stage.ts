@@ -3,9 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startApp } from '../../src/app.ts';
 import { type Series, usageOfSamples } from '../../src/collect/recorded.ts';
-import { type UsageMap, usageKey } from '../../src/collect/usage.ts';
+import { type Collected, usageKey } from '../../src/collect/usage.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
 import type { RecordResource } from '../../src/domain/record.ts';
+import type { Usage } from '../../src/domain/usage.ts';
 import { RECORD_GROUP } from '../../src/kube/records.ts';
 import { createLog } from '../../src/log.ts';
 import { readSettings, type Settings } from '../../src/settings.ts';
@@ -87,8 +88,8 @@ function settingsOf(env: Record<string, string>): Settings {
 }
 
 /** Recorded samples in the place of Prometheus. */
-function usageOf(targets: Workload[], recordings: Recordings, settings: Settings, now: number): UsageMap {
-  const usage: UsageMap = new Map();
+function usageOf(targets: Workload[], recordings: Recordings, settings: Settings, now: number): Collected {
+  const usage = new Map<string, Usage>();
   for (const { namespace, ref, containers } of targets) {
     for (const { name } of containers) {
       const pods = recordings.get(`${ref}/${name}`);
@@ -100,5 +101,5 @@ function usageOf(targets: Workload[], recordings: Recordings, settings: Settings
       );
     }
   }
-  return usage;
+  return { usage, troubles: new Map() };
 }

@@ -57,7 +57,8 @@ t.test(
   'too few samples, stale data and a partial answer lower nothing, in the recommendation and in the step',
   async (t) => {
     const doubtful = [
-      { ...steady(110, 180, 210), long: windowOf(110, 180, 210, 19) },
+      { short: windowOf(110, 180, 210, 19), long: windowOf(110, 180, 210, 19), partial: false },
+      { short: windowOf(110, 180, 210), partial: false },
       { long: windowOf(110, 180, 210), partial: false },
       { ...steady(110, 180, 210), partial: true },
     ];

@@ -129,9 +129,18 @@ t.test('within the cooldown the values that run do not replace what stands', asy
 });
 
 t.test('data can be doubted when it is too little, by one sample', async (t) => {
-  const samples = (count: number) => ({ ...steady(1, 2, 3), long: windowOf(1, 2, 3, count) });
+  const samples = (count: number, before = 1) => ({
+    ...steady(1, 2, 3),
+    short: windowOf(1, 2, 3, count),
+    long: windowOf(1, 2, 3, before),
+  });
   t.equal(doubt(samples(19), RULES), 'only 19 of the 20 samples that 10m hold');
   t.equal(doubt(samples(20), RULES), undefined);
+  t.equal(
+    doubt(samples(1, 20), RULES),
+    undefined,
+    'in either window: a container that has just started again has a history',
+  );
   const slower = rulesFrom({ OPRC_CRM_SCRAPE_INTERVAL_SECS: '60' });
   t.equal(doubt(samples(10), slower), undefined, 'what a short window holds depends on how often Prometheus scrapes');
   t.equal(doubt(samples(9), slower), 'only 9 of the 10 samples that 10m hold');
@@ -140,7 +149,7 @@ t.test('data can be doubted when it is too little, by one sample', async (t) => 
 t.test('data can be doubted when it is stale or partial', async (t) => {
   t.equal(doubt({ long: windowOf(1, 2, 3), partial: false }, RULES), 'no samples in the last 10m');
   t.equal(doubt({ ...steady(1, 2, 3), partial: true }, RULES), 'Prometheus answered only in part');
-  t.equal(doubt({ short: windowOf(1, 2, 3), partial: false }, RULES), 'only 0 of the 20 samples that 10m hold');
+  t.equal(doubt({ short: windowOf(1, 2, 3), partial: false }, RULES), 'no samples of the last 6h yet');
 });
 
 t.test('doubtful data raises each side, and lowers none', async (t) => {

@@ -6,7 +6,11 @@ import { deployment, measured, playCluster, record } from './played-cluster.ts';
 
 const ORDERS = async () => measured(['Deployment/orders']);
 const UNREACHABLE = async () => {
-  throw new PrometheusError('Prometheus does not answer at http://p:9090/api/v1/query: connect ECONNREFUSED', 0);
+  throw new PrometheusError(
+    'Prometheus does not answer at http://p:9090/api/v1/query: connect ECONNREFUSED',
+    0,
+    'busy',
+  );
 };
 
 t.test('what was measured becomes the recommendation of the record, with one Event', async (t) => {
@@ -113,6 +117,34 @@ t.test('Prometheus in trouble: the record says why, and its last recommendations
   t.equal(cluster.events.length, 1, 'and it is the recommendation of before');
 });
 
+t.test('what could not be read of one workload holds up its own record only', async (t) => {
+  const cluster = playCluster([record('orders'), record('other')], [deployment('orders'), deployment('other')]);
+  const tooMuch = 'Prometheus refused a query: HTTP 422: too many samples';
+  const report = await cluster.work(async () => {
+    const { usage } = measured(['Deployment/other']);
+    return { usage, troubles: new Map([['shop/Deployment/orders', tooMuch]]) };
+  }, NOW);
+  t.match(cluster.status('orders'), { phase: 'Degraded', message: `${tooMuch}; the last recommendations stand.` });
+  t.equal(cluster.status('other')?.phase, 'Recommending');
+  t.equal(report.trouble, undefined);
+});
+
+t.test('what the template leaves open is what kube-state-metrics says of the running pods', async (t) => {
+  const cluster = playCluster([record('orders')], [deployment('orders', '-/-')]);
+  const running = { request: 256 * Mi, limit: 512 * Mi };
+  await cluster.work(async () => measured(['Deployment/orders'], 110, 180, 210, { running }), NOW);
+  const [container] = cluster.status('orders')?.containers ?? [];
+  t.match(container?.current, { request: '256Mi', limit: '512Mi' });
+  t.match(container?.recommended, { request: '224Mi', limit: '336Mi' });
+});
+
+t.test('what the template says counts, whatever older pods have', async (t) => {
+  const cluster = playCluster([record('orders')], [deployment('orders', '300Mi/-')]);
+  const running = { request: 256 * Mi, limit: 512 * Mi };
+  await cluster.work(async () => measured(['Deployment/orders'], 110, 180, 210, { running }), NOW);
+  t.match(cluster.status('orders')?.containers[0]?.current, { request: '300Mi', limit: '512Mi' });
+});
+
 t.test('a cluster that cannot be read fails the cycle as a whole', async (t) => {
   const cluster = playCluster([record('orders')], [deployment('orders')]);
   cluster.limitRanges = async () => {
@@ -128,7 +160,7 @@ t.test('a record that is off is not measured, and says how to switch it on', asy
   let asked: string[] = [];
   const report = await cluster.work(async (targets) => {
     asked = targets.map(({ ref }) => ref);
-    return new Map();
+    return measured([]);
   }, NOW);
   t.strictSame(asked, ['Deployment/other']);
   t.match(report, { records: 2, workloads: 1 });

@@ -1,6 +1,5 @@
 /** A cluster in memory, with the shape that a cycle asks for; every write and Event can be read back. */
-import type { UsageMap } from '../../src/collect/usage.ts';
-import { usageKey } from '../../src/collect/usage.ts';
+import { type Collected, usageKey } from '../../src/collect/usage.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { MemoryStatus, RecordResource } from '../../src/domain/record.ts';
@@ -88,8 +87,8 @@ export function deployment(name: string, memory = '256Mi/512Mi', more: JsonObjec
 }
 
 /** What Prometheus says of the container `function` of these workloads; in MiB, with enough samples to trust. */
-export function measured(refs: string[], avg = 110, p95 = 180, max = 210, more: Partial<Usage> = {}): UsageMap {
+export function measured(refs: string[], avg = 110, p95 = 180, max = 210, more: Partial<Usage> = {}): Collected {
   const window = { avg: avg * Mi, p95: p95 * Mi, max: max * Mi, samples: 720 };
   const usage = { partial: false, short: window, long: window, ...more };
-  return new Map(refs.map((ref) => [usageKey('shop', ref, 'function'), usage]));
+  return { usage: new Map(refs.map((ref) => [usageKey('shop', ref, 'function'), usage])), troubles: new Map() };
 }
