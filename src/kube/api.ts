@@ -88,8 +88,16 @@ export function createApi(config: KubeConfig): Api {
       );
     },
     async listLimitRanges() {
-      const { items } = await attempt('list limitranges', () => core.listLimitRangeForAllNamespaces());
-      return listOf(items);
+      const items: JsonObject[] = [];
+      let next: string | undefined;
+      do {
+        const page = await attempt('list limitranges', () =>
+          core.listLimitRangeForAllNamespaces({ limit: PAGE, ...(next && { _continue: next }) }),
+        );
+        items.push(...listOf(page.items));
+        next = page.metadata?._continue;
+      } while (next);
+      return items;
     },
     async account() {
       const review = await attempt('ask who we are', () => authentication.createSelfSubjectReview({ body: {} }));
@@ -100,10 +108,13 @@ export function createApi(config: KubeConfig): Api {
 
 /** Makes a call; its failure says what was attempted. @throws {ApiError} */
 export async function attempt<T>(what: string, call: () => Promise<T>): Promise<T> {
+  const started = performance.now();
   try {
     return await call();
   } catch (error) {
-    throw new ApiError(what, error);
+    const late = error instanceof Error && error.name === 'TimeoutError';
+    const seconds = ((performance.now() - started) / 1000).toFixed(0);
+    throw new ApiError(what, late ? new Error(`no answer within ${seconds} s`) : error);
   }
 }
 

@@ -77,8 +77,13 @@ t.test('LimitRanges, an Event and the own account', async (t) => {
   const list = await server.next();
   t.equal(list.path, '/api/v1/limitranges');
   const spec = { limits: [{ type: 'Container', max: { memory: '1Gi' } }] };
-  list.reply({ kind: 'LimitRangeList', metadata: {}, items: [{ metadata: { name: 'a', namespace: 'shop' }, spec }] });
-  t.match(await ranges, [{ metadata: { namespace: 'shop' }, spec }]);
+  t.match(list.query, { limit: '500' });
+  const one = (name: string) => ({ metadata: { name, namespace: 'shop' }, spec });
+  list.reply({ kind: 'LimitRangeList', metadata: { continue: 'x' }, items: [one('a')] });
+  const second = await server.next();
+  t.match(second.query, { limit: '500', continue: 'x' });
+  second.reply({ kind: 'LimitRangeList', metadata: {}, items: [one('b')] });
+  t.match(await ranges, [one('a'), one('b')], 'in pages, too');
 
   const created = api.createEvent('shop', { metadata: { generateName: 'orders.' }, reason: 'Recommended' });
   const event = await server.next();
@@ -157,6 +162,38 @@ t.test('a server that is not there has the code 0', async (t) => {
     code: 0,
     message: `list deploymentrecords.oaas.io: connect ECONNREFUSED 127.0.0.1:${port}`,
   });
+});
+
+t.test('no call waits for ever: for an answer that does not come, or comes by halves', async (t) => {
+  const server = await playApiServer(300);
+  t.teardown(server.close);
+  const api = createApi(server.config);
+  const calls: [(api: Api) => Promise<unknown>, string][] = [
+    [(api) => api.list(RECORDS), 'list deploymentrecords.oaas.io'],
+    [(api) => api.applyStatus(RECORDS, 'shop', 'orders', {}), 'apply the status of deploymentrecords shop/orders'],
+    [(api) => api.createEvent('shop', {}), 'create an Event in shop'],
+    [(api) => api.listLimitRanges(), 'list limitranges'],
+    [(api) => api.account(), 'ask who we are'],
+  ];
+  for (const [call, what] of calls) {
+    const expected = { code: 0, message: `${what}: no answer within 0 s` };
+    await t.rejects(call(api), expected);
+    await server.next();
+    const halfway = t.rejects(call(api), expected);
+    (await server.next()).open();
+    await halfway;
+  }
+});
+
+t.test('connections are used again', async (t) => {
+  const { server, api } = await played(t);
+  for (let count = 0; count < 10; count += 1) {
+    const listed = api.list(RECORDS);
+    (await server.next()).reply(page([], '1'));
+    await listed;
+  }
+  // The next call may begin a moment before the last one's connection is free.
+  t.ok(server.connections() <= 2, `${server.connections()} connections`);
 });
 
 t.test('items of a custom resource keep the kind that they carry', async (t) => {
