@@ -13,6 +13,7 @@ import {
 } from '@kubernetes/client-node';
 import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { reason } from '../log.ts';
+import { slim } from './slim.ts';
 
 /** A kind of resource, as it stands in the API's path. */
 export type ResourceType = { group: string; version: string; plural: string };
@@ -22,7 +23,7 @@ export type Listed = { items: JsonObject[]; resourceVersion: string };
 
 export type Api = {
   /**
-   * Everything of one type in all namespaces, read in pages.
+   * Everything of one type in all namespaces, read in pages; of each object what `slim` leaves.
    * @throws {ApiError}
    */
   list(type: ResourceType, labelSelector?: string): Promise<Listed>;
@@ -70,7 +71,7 @@ export function createApi(config: KubeConfig): Api {
         const apiVersion = `${group}/${version}`;
         const kind = textAt(page, 'kind').replace(/List$/, '');
         // Items of a built-in list carry neither; a reader of a single object expects both.
-        for (const item of listOf(page?.items)) items.push({ apiVersion, kind, ...item });
+        for (const item of listOf(page?.items)) items.push(slim({ apiVersion, kind, ...item }));
       } while (textAt(page, 'metadata', 'continue') !== '');
       return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') };
     },
