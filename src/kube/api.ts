@@ -27,6 +27,8 @@ export type Api = {
    * @throws {ApiError}
    */
   list(type: ResourceType, labelSelector?: string): Promise<Listed>;
+  /** One object, whole. @throws {ApiError} with code 404 when there is none */
+  get(type: ResourceType, namespace: string, name: string): Promise<JsonObject>;
   /** Server-side apply of a namespaced object's status, as the field manager `oaas-tuner`. @throws {ApiError} */
   applyStatus(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
   createEvent(namespace: string, body: JsonObject): Promise<void>;
@@ -42,11 +44,14 @@ const PAGE = 500;
 /** A refusal by the API server, in its own words; `code` is the HTTP status, 0 when it was not reached. */
 export class ApiError extends Error {
   readonly code: number;
+  /** after how many seconds the server wants to be asked again, where it says so */
+  readonly retryAfter: number | undefined;
   constructor(attempt: string, cause: unknown) {
     // Not as its `cause`: the message tells it already, and the library's own is a dump of headers and body.
     super(`${attempt}: ${describe(cause)}`);
     this.name = 'ApiError';
     this.code = cause instanceof ApiException ? cause.code : 0;
+    this.retryAfter = cause instanceof ApiException ? wholeSeconds(cause.headers?.['retry-after']) : undefined;
   }
 }
 
@@ -74,6 +79,11 @@ export function createApi(config: KubeConfig): Api {
         for (const item of listOf(page?.items)) items.push(slim({ apiVersion, kind, ...item }));
       } while (textAt(page, 'metadata', 'continue') !== '');
       return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') };
+    },
+    async get({ group, version, plural }, namespace, name) {
+      return await attempt(`read ${plural} ${namespace}/${name}`, () =>
+        custom.getNamespacedCustomObject({ group, version, namespace, plural, name }),
+      );
     },
     async applyStatus({ group, version, plural }, namespace, name, body) {
       await attempt(`apply the status of ${plural} ${namespace}/${name}`, () =>
@@ -121,6 +131,11 @@ export async function attempt<T>(what: string, call: () => Promise<T>): Promise<
 
 function listOf(items: unknown): JsonObject[] {
   return Array.isArray(items) ? items.filter((item) => asObject(item)) : [];
+}
+
+/** `Retry-After` may also be a date, which the API server never sends. */
+function wholeSeconds(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
 /** The Status message of the answer, not the library's dump of headers and body. */

@@ -136,6 +136,35 @@ t.test("a refusal is one sentence in the API server's words, with its code", asy
   );
 });
 
+t.test('one object is read by its name', async (t) => {
+  const { server, api } = await played(t);
+  const read = api.get(RECORDS, 'shop', 'orders');
+  const asked = await server.next();
+  t.match(asked, { method: 'GET', path: '/apis/oaas.io/v1alpha1/namespaces/shop/deploymentrecords/orders' });
+  asked.reply(stored('orders', '7'));
+  t.strictSame(await read, stored('orders', '7'));
+  const gone = await refused(
+    t,
+    (api) => api.get(RECORDS, 'shop', 'orders'),
+    (asked) => asked.refuse(404, 'not found'),
+  );
+  t.equal(gone.code, 404);
+});
+
+t.test('a server that asks for patience says for how long', async (t) => {
+  const retryAfter = async (header?: string) =>
+    (
+      await refused(
+        t,
+        (api) => api.createEvent('shop', {}),
+        (asked) => asked.refuse(429, 'too many requests', header === undefined ? {} : { 'retry-after': header }),
+      )
+    ).retryAfter;
+  t.equal(await retryAfter('7'), 7);
+  t.equal(await retryAfter(), undefined);
+  t.equal(await retryAfter('Wed, 21 Oct 2026 07:28:00 GMT'), undefined);
+});
+
 t.test('a page of a proxy, an empty answer and nonsense are one sentence too', async (t) => {
   const list = (api: Api) => api.list(RECORDS);
   const page502 = await refused(t, list, (asked) => asked.reply('<html>\n<h1>Bad Gateway</h1>\n', 502));

@@ -15,7 +15,7 @@ export type Asked = {
   /** Answers with JSON; a text is sent as it is. */
   reply(body: JsonObject | string, status?: number): void;
   /** Answers as the API server refuses something. */
-  refuse(status: number, message: string): void;
+  refuse(status: number, message: string, headers?: Record<string, string>): void;
   /** For a watch: sends one event; the stream stays open. */
   event(type: string, object: JsonObject): void;
   /** For a watch: says 200 and nothing else yet. */
@@ -83,15 +83,15 @@ export async function playApiServer(limitMs?: number): Promise<PlayedApiServer> 
 
 function answersOf(response: ServerResponse) {
   const closed = once(response, 'close');
-  const reply = (body: JsonObject | string, status = 200) => {
-    response.writeHead(status, { 'content-type': 'application/json' });
+  const reply = (body: JsonObject | string, status = 200, headers: Record<string, string> = {}) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(typeof body === 'string' ? body : JSON.stringify(body));
   };
   return {
     closed,
     reply,
-    refuse: (code: number, message: string) =>
-      reply({ kind: 'Status', apiVersion: 'v1', status: 'Failure', message, code }, code),
+    refuse: (code: number, message: string, headers?: Record<string, string>) =>
+      reply({ kind: 'Status', apiVersion: 'v1', status: 'Failure', message, code }, code, headers),
     event: (type: string, object: JsonObject) => response.write(`${JSON.stringify({ type, object })}\n`),
     open: () => response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders(),
     end: () => response.end(),
