@@ -18,7 +18,10 @@ function everything() {
   return { registry, ofWorker, store, admission, worker, text };
 }
 
-const REPORT = { records: 3, workloads: 2, containers: 4, recommended: 2, applied: 1, written: 2, failed: 1 };
+const REPORT = {
+  ...{ records: 3, workloads: 2, containers: 4, recommended: 2, applied: 1, written: 2, failed: 1, conflicts: 3 },
+  steps: { list: 0.1, collect: 0.5, decide: 0.2, write: 0.7 },
+};
 
 t.test('every metric is ours by name, has help, base units, and _total if and only if it is a counter', async (t) => {
   const { registry, ofWorker } = everything();
@@ -95,13 +98,17 @@ t.test('a cycle tells what it did, or why not', async (t) => {
   t.match(await text(), 'oaas_tuner_status_writes_total 2');
   t.match(await text(), 'oaas_tuner_record_failures_total 1');
   t.match(await text(), 'oaas_tuner_observed_workloads 2');
+  t.match(await text(), 'oaas_tuner_status_conflicts_total 3');
+  t.match(await text(), 'oaas_tuner_cycle_step_seconds{step="collect"} 0.5');
   t.match(await text(), 'oaas_tuner_cycle_duration_seconds 1.5');
   const [, finished] = /^oaas_tuner_cycle_finished_timestamp_seconds (\S+)/m.exec(await text()) ?? [];
   t.ok(Math.abs(Number(finished) - Date.now() / 1000) < 60);
   worker.finished({ ...REPORT, trouble: 'Prometheus does not answer' }, 1);
   worker.failed(2);
+  worker.overran();
   t.match(await text(), 'oaas_tuner_cycles_total{outcome="no-usage"} 1');
   t.match(await text(), 'oaas_tuner_cycles_total{outcome="failed"} 1');
+  t.match(await text(), 'oaas_tuner_cycles_overrun_total 1');
 });
 
 t.test('the expiry of the certificate is Unix time', async (t) => {

@@ -13,6 +13,7 @@ import {
 } from '@kubernetes/client-node';
 import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { reason } from '../log.ts';
+import { slim } from './slim.ts';
 
 /** A kind of resource, as it stands in the API's path. */
 export type ResourceType = { group: string; version: string; plural: string };
@@ -22,10 +23,12 @@ export type Listed = { items: JsonObject[]; resourceVersion: string };
 
 export type Api = {
   /**
-   * Everything of one type in all namespaces, read in pages.
+   * Everything of one type in all namespaces, read in pages; of each object what `slim` leaves.
    * @throws {ApiError}
    */
   list(type: ResourceType, labelSelector?: string): Promise<Listed>;
+  /** One object, whole. @throws {ApiError} with code 404 when there is none */
+  get(type: ResourceType, namespace: string, name: string): Promise<JsonObject>;
   /** Server-side apply of a namespaced object's status, as the field manager `oaas-tuner`. @throws {ApiError} */
   applyStatus(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
   createEvent(namespace: string, body: JsonObject): Promise<void>;
@@ -41,11 +44,14 @@ const PAGE = 500;
 /** A refusal by the API server, in its own words; `code` is the HTTP status, 0 when it was not reached. */
 export class ApiError extends Error {
   readonly code: number;
+  /** after how many seconds the server wants to be asked again, where it says so */
+  readonly retryAfter: number | undefined;
   constructor(attempt: string, cause: unknown) {
     // Not as its `cause`: the message tells it already, and the library's own is a dump of headers and body.
     super(`${attempt}: ${describe(cause)}`);
     this.name = 'ApiError';
     this.code = cause instanceof ApiException ? cause.code : 0;
+    this.retryAfter = cause instanceof ApiException ? wholeSeconds(cause.headers?.['retry-after']) : undefined;
   }
 }
 
@@ -70,9 +76,14 @@ export function createApi(config: KubeConfig): Api {
         const apiVersion = `${group}/${version}`;
         const kind = textAt(page, 'kind').replace(/List$/, '');
         // Items of a built-in list carry neither; a reader of a single object expects both.
-        for (const item of listOf(page?.items)) items.push({ apiVersion, kind, ...item });
+        for (const item of listOf(page?.items)) items.push(slim({ apiVersion, kind, ...item }));
       } while (textAt(page, 'metadata', 'continue') !== '');
       return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') };
+    },
+    async get({ group, version, plural }, namespace, name) {
+      return await attempt(`read ${plural} ${namespace}/${name}`, () =>
+        custom.getNamespacedCustomObject({ group, version, namespace, plural, name }),
+      );
     },
     async applyStatus({ group, version, plural }, namespace, name, body) {
       await attempt(`apply the status of ${plural} ${namespace}/${name}`, () =>
@@ -88,8 +99,16 @@ export function createApi(config: KubeConfig): Api {
       );
     },
     async listLimitRanges() {
-      const { items } = await attempt('list limitranges', () => core.listLimitRangeForAllNamespaces());
-      return listOf(items);
+      const items: JsonObject[] = [];
+      let next: string | undefined;
+      do {
+        const page = await attempt('list limitranges', () =>
+          core.listLimitRangeForAllNamespaces({ limit: PAGE, ...(next && { _continue: next }) }),
+        );
+        items.push(...listOf(page.items));
+        next = page.metadata?._continue;
+      } while (next);
+      return items;
     },
     async account() {
       const review = await attempt('ask who we are', () => authentication.createSelfSubjectReview({ body: {} }));
@@ -100,15 +119,23 @@ export function createApi(config: KubeConfig): Api {
 
 /** Makes a call; its failure says what was attempted. @throws {ApiError} */
 export async function attempt<T>(what: string, call: () => Promise<T>): Promise<T> {
+  const started = performance.now();
   try {
     return await call();
   } catch (error) {
-    throw new ApiError(what, error);
+    const late = error instanceof Error && error.name === 'TimeoutError';
+    const seconds = ((performance.now() - started) / 1000).toFixed(0);
+    throw new ApiError(what, late ? new Error(`no answer within ${seconds} s`) : error);
   }
 }
 
 function listOf(items: unknown): JsonObject[] {
   return Array.isArray(items) ? items.filter((item) => asObject(item)) : [];
+}
+
+/** `Retry-After` may also be a date, which the API server never sends. */
+function wholeSeconds(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
 /** The Status message of the answer, not the library's dump of headers and body. */

@@ -1,10 +1,47 @@
 /** How to reach the API server: the pod's account inside a cluster, else `KUBECONFIG` or `~/.kube/config`. */
-import { KubeConfig } from '@kubernetes/client-node';
+import { isDeepStrictEqual } from 'node:util';
+import { type DispatcherOptions, KubeConfig, type RequestContext } from '@kubernetes/client-node';
+import { Agent } from 'undici';
 import { reason } from '../log.ts';
 
+/** No call is waited for longer than this, in milliseconds; undici's own bound is 300 s for the head alone. */
+const LIMIT_MS = 30_000;
+
+/**
+ * The library's configuration, with two things that it lacks: a bound in time for each call (watches have their own), and
+ * connections that are used again. It makes a new agent, and with it a TLS handshake, for every call (client-node 2.0.1
+ * `dist/config.js` `createDispatcher`).
+ */
+export class Connection extends KubeConfig {
+  readonly #limitMs: number;
+  #kept: { options: DispatcherOptions; agent: Agent } | undefined;
+
+  constructor(limitMs = LIMIT_MS) {
+    super();
+    this.#limitMs = limitMs;
+  }
+
+  override createDispatcherOptions(...args: Parameters<KubeConfig['createDispatcherOptions']>): DispatcherOptions {
+    const options = super.createDispatcherOptions(...args);
+    // Another CA, another client certificate: both are read anew for each call, and may have been renewed.
+    if (options.type === 'agent' && !isDeepStrictEqual(options, this.#kept?.options)) {
+      void this.#kept?.agent.close();
+      // HTTP/1.1: nobody would notice that HTTP/2's one connection is dead, and every call would be lost on it.
+      this.#kept = { options, agent: new Agent({ connect: options.connect as object, allowH2: false }) };
+    }
+    return options;
+  }
+
+  override async applySecurityAuthentication(context: RequestContext): Promise<void> {
+    await super.applySecurityAuthentication(context);
+    if (this.#kept) context.setDispatcher(this.#kept.agent);
+    context.setSignal(AbortSignal.timeout(this.#limitMs));
+  }
+}
+
 /** @throws {Error} with one sentence when no cluster is configured, or one that cannot be read */
-export function connect(): KubeConfig {
-  const config = new KubeConfig();
+export function connect(): Connection {
+  const config = new Connection();
   try {
     config.loadFromDefault();
   } catch (error) {

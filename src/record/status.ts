@@ -12,18 +12,22 @@ import type { ContainerFinding, Report } from './report.ts';
 
 const HISTORY_LENGTH = 10;
 
-/** @param now milliseconds since the epoch */
+/**
+ * @param news what `newsOf` found
+ * @param now milliseconds since the epoch
+ */
 export function memoryStatus(
   report: Report,
   name: string,
   previous: MemoryStatus | undefined,
+  news: HistoryEntry[],
   now: number,
 ): MemoryStatus {
   const at = new Date(now).toISOString();
   const kept = report.trouble !== undefined && report.enabled ? (previous?.containers ?? []) : [];
   const containers =
     report.trouble === undefined ? report.containers.map((found) => containerStatus(found, report.window)) : kept;
-  const history = [...newsOf(report, previous, now), ...(previous?.history ?? [])];
+  const history = [...news, ...(previous?.history ?? [])];
   const summary = { containers, workloads: report.workloads };
   return {
     ...phaseOf(report, name, containers),

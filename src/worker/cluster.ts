@@ -9,12 +9,18 @@ import type { RecordEvent } from '../record/events.ts';
 
 export type Cluster = {
   records(): Promise<RecordResource[]>;
+  /** The same record as it stands now. @throws {ApiError} with code 404 when it is gone */
+  reread(record: RecordResource): Promise<RecordResource>;
   /** Deployments and Knative Services with the owner label */
   workloads(): Promise<JsonObject[]>;
   /** Deployments that Knative made for the Revisions of its Services */
   revisionDeployments(): Promise<JsonObject[]>;
   limitRanges(): Promise<JsonObject[]>;
-  /** Writes our part of the record's status, and nothing else of it. */
+  /**
+   * Writes our part of the record's status, and nothing else of it.
+   *
+   * @throws {ApiError} with code 409 when the record is not of the given version any more
+   */
   writeStatus(record: RecordResource, memory: MemoryStatus): Promise<void>;
   emit(record: RecordResource, event: RecordEvent): Promise<void>;
 };
@@ -36,6 +42,9 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
     async records() {
       return (await api.list(records)).items as unknown as RecordResource[];
     },
+    async reread({ metadata: { namespace, name } }) {
+      return (await api.get(records, namespace, name)) as unknown as RecordResource;
+    },
     async workloads() {
       const [deployments, services] = await Promise.all([
         api.list(DEPLOYMENTS, OWNER_LABEL),
@@ -47,9 +56,10 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
       return knative ? (await api.list(DEPLOYMENTS, 'serving.knative.dev/service')).items : [];
     },
     limitRanges: () => api.listLimitRanges(),
-    async writeStatus({ kind, metadata: { namespace, name } }, memory) {
+    async writeStatus({ kind, metadata: { namespace, name, resourceVersion } }, memory) {
       const status = { nfr_recommendations: { memory } } as unknown as JsonObject;
-      const body = { apiVersion: `${RECORD_GROUP}/${RECORD_VERSION}`, kind, metadata: { namespace, name }, status };
+      const metadata = { namespace, name, ...(resourceVersion !== undefined && { resourceVersion }) };
+      const body = { apiVersion: `${RECORD_GROUP}/${RECORD_VERSION}`, kind, metadata, status };
       await api.applyStatus(records, namespace, name, body);
     },
     async emit(record, event) {

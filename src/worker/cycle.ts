@@ -18,6 +18,7 @@ import { findContainer, previousStatus, readDecision } from '../record/read-back
 import type { ContainerFinding, Report } from '../record/report.ts';
 import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Cluster } from './cluster.ts';
+import { LeaseLostError } from './guarded.ts';
 import { byRecord, type LiveContainer, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
 
 /** What a cycle works with; everything that does I/O is in `cluster` and `usage`. */
@@ -30,6 +31,13 @@ export type Parts = {
   log: Log;
 };
 
+/** What a cycle does, in order; deciding and writing take turns, record by record. */
+export const STEPS = ['list', 'collect', 'decide', 'write'] as const;
+export type Step = (typeof STEPS)[number];
+
+/** Records that are written at once. */
+const AT_ONCE = 8;
+
 /** Counts of one cycle. */
 export type CycleReport = {
   records: number;
@@ -39,6 +47,10 @@ export type CycleReport = {
   applied: number;
   written: number;
   failed: number;
+  /** records that were changed by somebody else while they were decided about: left for the next cycle */
+  conflicts: number;
+  /** how long each step took, in seconds */
+  steps: Record<Step, number>;
   /** why Prometheus could not be read, if it could not */
   trouble?: string;
 };
@@ -49,6 +61,8 @@ export type CycleReport = {
  */
 export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   const { cluster, log } = parts;
+  const steps = { list: 0, collect: 0, decide: 0, write: 0 };
+  const lap = stopwatch();
   const [records, objects, revisions, limitRanges] = await Promise.all([
     cluster.records(),
     cluster.workloads(),
@@ -65,7 +79,10 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     applied: 0,
     written: 0,
     failed: 0,
+    conflicts: 0,
+    steps,
   };
+  steps.list = lap();
 
   let usage: Collected = { usage: new Map(), troubles: new Map() };
   try {
@@ -74,19 +91,52 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     counts.trouble = reason(error);
     log.warn({ error: counts.trouble }, 'usage could not be read');
   }
-  for (const entry of owned) {
+  steps.collect = lap();
+  await inLanes(owned, async (entry) => {
     const range = rangeOf(limitRanges, entry.record.metadata.namespace);
     try {
       await tuneRecord(entry, usage, range, counts, parts, now);
     } catch (error) {
+      if (error instanceof LeaseLostError) throw error;
+      const code = error instanceof ApiError ? error.code : undefined;
       // Deleted since it was listed: nobody waits for its status.
-      if (error instanceof ApiError && error.code === 404) continue;
-      counts.failed += 1;
+      if (code === 404) return;
+      if (code === 409) counts.conflicts += 1;
+      else counts.failed += 1;
       const { namespace, name } = entry.record.metadata;
-      log.error({ namespace, record: name, error: reason(error) }, 'record failed');
+      const level = code === 409 ? 'debug' : 'error';
+      log[level]({ namespace, record: name, error: reason(error) }, 'record failed');
     }
-  }
+  });
+  steps.write = lap() - steps.decide;
   return counts;
+}
+
+/** A few at once, in order; the first that throws ends it, and nothing is begun after it. */
+async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = items.values();
+  let ended = false;
+  const lane = async () => {
+    for (const item of waiting) {
+      if (ended) return;
+      await work(item);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  } finally {
+    ended = true;
+  }
+}
+
+/** Each call gives the seconds since the last one. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const before = last;
+    last = performance.now();
+    return (last - before) / 1000;
+  };
 }
 
 async function tuneRecord(
@@ -97,6 +147,7 @@ async function tuneRecord(
   { cluster, rules, gates, log }: Parts,
   now: number,
 ): Promise<void> {
+  const lap = stopwatch();
   const previous = previousStatus(record.status);
   const { namespace, name } = record.metadata;
   const trouble = counts.trouble ?? workloads.map(({ ref }) => troubles.get(`${namespace}/${ref}`)).find(Boolean);
@@ -121,13 +172,15 @@ async function tuneRecord(
       }
     }
   }
-  const status = memoryStatus(report, name, previous, now);
+  const news = newsOf(report, previous, now);
+  const status = memoryStatus(report, name, previous, news, now);
   counts.containers += report.containers.length;
-  if (!isNews(status, previous)) return;
+  const learned = isNews(status, previous);
+  counts.steps.decide += lap();
+  if (!learned) return;
   await cluster.writeStatus(record, status);
   counts.written += 1;
 
-  const news = newsOf(report, previous, now);
   for (const entry of news) {
     counts[entry.change] += 1;
     log.info({ namespace, record: name, ...entry }, entry.change);

@@ -1,6 +1,14 @@
 /** The cluster as one may write it who holds the lease: asked right before each write, because a cycle can be long. */
 import type { Cluster } from './cluster.ts';
 
+/** Nothing of a cycle may be written any more. */
+export class LeaseLostError extends Error {
+  constructor() {
+    super('not written: another replica may hold the lease by now');
+    this.name = 'LeaseLostError';
+  }
+}
+
 export type Guarded = {
   cluster: Cluster;
   /** Resolves when no write is on its way: only then may the lease be given away. */
@@ -10,7 +18,7 @@ export type Guarded = {
 export function onlyWhile(leads: () => boolean, cluster: Cluster): Guarded {
   const underWay = new Set<Promise<void>>();
   const guarded = async (write: () => Promise<void>) => {
-    if (!leads()) throw new Error('not written: another replica may hold the lease by now');
+    if (!leads()) throw new LeaseLostError();
     const written = write();
     underWay.add(written);
     await written.finally(() => underWay.delete(written));

@@ -1,13 +1,15 @@
 /** The worker's metrics, in the registry of its own thread. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Told } from '../collect/prometheus.ts';
-import type { CycleReport } from './cycle.ts';
+import { type CycleReport, STEPS } from './cycle.ts';
 
 export type WorkerMetrics = {
   finished(report: CycleReport, seconds: number): void;
   failed(seconds: number): void;
   /** hears of each question to Prometheus */
   asked(told: Told): void;
+  /** A cycle took longer than its interval. */
+  overran(): void;
 };
 
 const ANSWERS: Told['outcome'][] = ['answered', 'partial', 'busy', 'too-much', 'refused'];
@@ -27,6 +29,18 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     help: 'How long the last cycle took.',
     registers,
   });
+  const steps = new Gauge({
+    name: 'oaas_tuner_cycle_step_seconds',
+    help: 'How long each step of the last cycle took: list (of the cluster), collect (from Prometheus), decide, write.',
+    labelNames: ['step'] as const,
+    registers,
+  });
+  for (const step of STEPS) steps.set({ step }, 0);
+  const overruns = new Counter({
+    name: 'oaas_tuner_cycles_overrun_total',
+    help: 'Cycles that took longer than their interval.',
+    registers,
+  });
   const changes = new Counter({
     name: 'oaas_tuner_decisions_total',
     help: 'New decisions about a container, by kind.',
@@ -42,6 +56,11 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
   const failures = new Counter({
     name: 'oaas_tuner_record_failures_total',
     help: 'Records that a cycle could not finish.',
+    registers,
+  });
+  const conflicts = new Counter({
+    name: 'oaas_tuner_status_conflicts_total',
+    help: 'Records left for the next cycle, because they were changed while they were decided about.',
     registers,
   });
   const workloads = new Gauge({
@@ -82,6 +101,8 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
       changes.inc({ change: 'applied' }, report.applied);
       writes.inc(report.written);
       failures.inc(report.failed);
+      conflicts.inc(report.conflicts);
+      for (const step of STEPS) steps.set({ step }, report.steps[step]);
       workloads.set(report.workloads);
       finishedAt.setToCurrentTime();
     },
@@ -89,5 +110,6 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
       cycles.inc({ outcome: 'failed' });
       duration.set(seconds);
     },
+    overran: () => overruns.inc(),
   };
 }

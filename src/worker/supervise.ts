@@ -8,7 +8,7 @@ import { monotonic } from './lease.ts';
 import type { Told } from './thread.ts';
 
 export type Supervised = {
-  /** the worker's metrics as of its last cycle, as Prometheus text */
+  /** the worker's metrics as of its start or its last cycle, as Prometheus text */
   metrics(): string;
   /** whether its thread holds the lease, so that no other replica works */
   leads(): boolean;
@@ -48,7 +48,7 @@ export function superviseWorker(
       else {
         text = told.metrics;
         // Only a finished cycle shows that this start was better than the last.
-        wait = firstWaitMs;
+        if (told.finished) wait = firstWaitMs;
       }
     });
     worker.on('error', (error) => {

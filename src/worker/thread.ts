@@ -17,6 +17,7 @@ import { RECORD_GROUP, recordType } from '../kube/records.ts';
 import { createLog, type Log, reason } from '../log.ts';
 import type { Settings } from '../settings.ts';
 import { type Cluster, clusterOf } from './cluster.ts';
+import { considerate } from './considerate.ts';
 import { cycle, type Parts } from './cycle.ts';
 import { onlyWhile } from './guarded.ts';
 import { createElection, type Election, monotonic, stand } from './lease.ts';
@@ -24,10 +25,10 @@ import { workerMetrics } from './metrics.ts';
 import { enabledByDefault, rulesOf } from './rules.ts';
 
 /**
- * What the thread tells its parent: after each cycle its metrics as Prometheus text, after each look at the lease until
- * when (by `monotonic`) it leads. Whatever the parent says means: give the lease back and end.
+ * What the thread tells its parent: at the start and after each cycle its metrics as Prometheus text, after each look at
+ * the lease until when (by `monotonic`) it leads. Whatever the parent says means: give the lease back and end.
  */
-export type Told = { metrics: string } | { leadsUntil: number };
+export type Told = { metrics: string; finished: boolean } | { leadsUntil: number };
 
 /** A query that takes longer than this would not be answered usefully any more. */
 const QUERY_TIMEOUT_MS = 30_000;
@@ -67,7 +68,7 @@ async function run(settings: Settings): Promise<void> {
   } else tell({ leadsUntil: Number.POSITIVE_INFINITY });
 
   if (settings.prometheusUrl === '') return;
-  const work = worker(settings, guarded.cluster, log);
+  const work = await worker(settings, considerate(guarded.cluster), log);
   for (;;) {
     if (!leads()) await new Promise<void>((resolve) => (elected = resolve));
     else await work();
@@ -80,7 +81,7 @@ function join(lease: LeaseClient): Election {
 }
 
 /** One cycle, and the rest of its interval. */
-function worker(settings: Settings, cluster: Cluster, log: Log): () => Promise<void> {
+async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<() => Promise<void>> {
   const registry = new Registry();
   const metrics = workerMetrics(registry);
   const prometheus = createPrometheus({
@@ -100,6 +101,10 @@ function worker(settings: Settings, cluster: Cluster, log: Log): () => Promise<v
     record: { group: RECORD_GROUP, kind: settings.recordKind },
     log,
   };
+  const tellMetrics = async (finished: boolean) => tell({ metrics: await registry.metrics(), finished });
+  // Also of a replica that never leads: absent and zero are told apart.
+  await tellMetrics(false);
+  const interval = settings.intervalSeconds;
   return async () => {
     const started = Date.now();
     const seconds = () => (Date.now() - started) / 1000;
@@ -111,9 +116,13 @@ function worker(settings: Settings, cluster: Cluster, log: Log): () => Promise<v
       metrics.failed(seconds());
       log.warn({ error: reason(error) }, 'cycle failed');
     }
-    tell({ metrics: await registry.metrics() });
+    if (seconds() > interval) {
+      metrics.overran();
+      log.warn({ seconds: seconds(), interval }, 'the cycle took longer than its interval; the next one starts late');
+    }
+    await tellMetrics(true);
     // The next start does not drift, and a cycle that was too long is followed at once by the next, never overlapped.
-    await sleep(Math.max(0, settings.intervalSeconds * 1000 - (Date.now() - started)));
+    await sleep(Math.max(0, interval * 1000 - (Date.now() - started)));
   };
 }
 

@@ -43,6 +43,25 @@ t.test(
     await until('an Event about a recommendation', async () => {
       return (await kubectl(cluster, ['get', 'events', '-o', 'jsonpath={..reason}'])).includes('Recommended');
     });
+    // Somebody who writes the same record all the time: it is read again for its new version.
+    let notes = 0;
+    await until(
+      'a record to be read again',
+      async () => {
+        notes += 1;
+        const conditions = [{ type: 'Note', status: String(notes) }];
+        const body = {
+          status: { conditions, nfr_recommendations: { memory: { observed_at: '2026-01-31T10:00:00Z' } } },
+        };
+        await cluster.api().send('/apis/oaas.io/v1alpha1/namespaces/default/deploymentrecords/orders/status', {
+          method: 'PATCH',
+          contentType: 'application/merge-patch+json',
+          body,
+        });
+        return asked(cluster).some(({ resource, verb }) => resource === 'deploymentrecords' && verb === 'get');
+      },
+      { everyMs: 0 },
+    );
     await tuner.stop();
     const requests = asked(cluster);
 

@@ -77,8 +77,13 @@ t.test('LimitRanges, an Event and the own account', async (t) => {
   const list = await server.next();
   t.equal(list.path, '/api/v1/limitranges');
   const spec = { limits: [{ type: 'Container', max: { memory: '1Gi' } }] };
-  list.reply({ kind: 'LimitRangeList', metadata: {}, items: [{ metadata: { name: 'a', namespace: 'shop' }, spec }] });
-  t.match(await ranges, [{ metadata: { namespace: 'shop' }, spec }]);
+  t.match(list.query, { limit: '500' });
+  const one = (name: string) => ({ metadata: { name, namespace: 'shop' }, spec });
+  list.reply({ kind: 'LimitRangeList', metadata: { continue: 'x' }, items: [one('a')] });
+  const second = await server.next();
+  t.match(second.query, { limit: '500', continue: 'x' });
+  second.reply({ kind: 'LimitRangeList', metadata: {}, items: [one('b')] });
+  t.match(await ranges, [one('a'), one('b')], 'in pages, too');
 
   const created = api.createEvent('shop', { metadata: { generateName: 'orders.' }, reason: 'Recommended' });
   const event = await server.next();
@@ -131,6 +136,35 @@ t.test("a refusal is one sentence in the API server's words, with its code", asy
   );
 });
 
+t.test('one object is read by its name', async (t) => {
+  const { server, api } = await played(t);
+  const read = api.get(RECORDS, 'shop', 'orders');
+  const asked = await server.next();
+  t.match(asked, { method: 'GET', path: '/apis/oaas.io/v1alpha1/namespaces/shop/deploymentrecords/orders' });
+  asked.reply(stored('orders', '7'));
+  t.strictSame(await read, stored('orders', '7'));
+  const gone = await refused(
+    t,
+    (api) => api.get(RECORDS, 'shop', 'orders'),
+    (asked) => asked.refuse(404, 'not found'),
+  );
+  t.equal(gone.code, 404);
+});
+
+t.test('a server that asks for patience says for how long', async (t) => {
+  const retryAfter = async (header?: string) =>
+    (
+      await refused(
+        t,
+        (api) => api.createEvent('shop', {}),
+        (asked) => asked.refuse(429, 'too many requests', header === undefined ? {} : { 'retry-after': header }),
+      )
+    ).retryAfter;
+  t.equal(await retryAfter('7'), 7);
+  t.equal(await retryAfter(), undefined);
+  t.equal(await retryAfter('Wed, 21 Oct 2026 07:28:00 GMT'), undefined);
+});
+
 t.test('a page of a proxy, an empty answer and nonsense are one sentence too', async (t) => {
   const list = (api: Api) => api.list(RECORDS);
   const page502 = await refused(t, list, (asked) => asked.reply('<html>\n<h1>Bad Gateway</h1>\n', 502));
@@ -157,6 +191,38 @@ t.test('a server that is not there has the code 0', async (t) => {
     code: 0,
     message: `list deploymentrecords.oaas.io: connect ECONNREFUSED 127.0.0.1:${port}`,
   });
+});
+
+t.test('no call waits for ever: for an answer that does not come, or comes by halves', async (t) => {
+  const server = await playApiServer(300);
+  t.teardown(server.close);
+  const api = createApi(server.config);
+  const calls: [(api: Api) => Promise<unknown>, string][] = [
+    [(api) => api.list(RECORDS), 'list deploymentrecords.oaas.io'],
+    [(api) => api.applyStatus(RECORDS, 'shop', 'orders', {}), 'apply the status of deploymentrecords shop/orders'],
+    [(api) => api.createEvent('shop', {}), 'create an Event in shop'],
+    [(api) => api.listLimitRanges(), 'list limitranges'],
+    [(api) => api.account(), 'ask who we are'],
+  ];
+  for (const [call, what] of calls) {
+    const expected = { code: 0, message: `${what}: no answer within 0 s` };
+    await t.rejects(call(api), expected);
+    await server.next();
+    const halfway = t.rejects(call(api), expected);
+    (await server.next()).open();
+    await halfway;
+  }
+});
+
+t.test('connections are used again', async (t) => {
+  const { server, api } = await played(t);
+  for (let count = 0; count < 10; count += 1) {
+    const listed = api.list(RECORDS);
+    (await server.next()).reply(page([], '1'));
+    await listed;
+  }
+  // The next call may begin a moment before the last one's connection is free.
+  t.ok(server.connections() <= 2, `${server.connections()} connections`);
 });
 
 t.test('items of a custom resource keep the kind that they carry', async (t) => {

@@ -2,8 +2,8 @@
 import { EventEmitter, on, once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { KubeConfig } from '@kubernetes/client-node';
 import type { JsonObject } from '../../src/domain/json.ts';
+import { Connection } from '../../src/kube/connect.ts';
 
 /** A request that waits for its answer. */
 export type Asked = {
@@ -15,7 +15,7 @@ export type Asked = {
   /** Answers with JSON; a text is sent as it is. */
   reply(body: JsonObject | string, status?: number): void;
   /** Answers as the API server refuses something. */
-  refuse(status: number, message: string): void;
+  refuse(status: number, message: string, headers?: Record<string, string>): void;
   /** For a watch: sends one event; the stream stays open. */
   event(type: string, object: JsonObject): void;
   /** For a watch: says 200 and nothing else yet. */
@@ -29,14 +29,17 @@ export type Asked = {
 };
 
 export type PlayedApiServer = {
-  config: KubeConfig;
+  config: Connection;
   /** a kubeconfig for a process of its own */
   kubeconfig: string;
   next(): Promise<Asked>;
+  /** How many have been opened so far. */
+  connections(): number;
   close(): Promise<void>;
 };
 
-export async function playApiServer(): Promise<PlayedApiServer> {
+/** @param limitMs how long a caller waits for an answer */
+export async function playApiServer(limitMs?: number): Promise<PlayedApiServer> {
   const arrivals = new EventEmitter();
   const asked = on(arrivals, 'asked');
   const server = createServer(async (request, response) => {
@@ -51,15 +54,20 @@ export async function playApiServer(): Promise<PlayedApiServer> {
       ...answersOf(response),
     });
   });
+  let connections = 0;
+  server.on('connection', () => {
+    connections += 1;
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   const kubeconfig = kubeconfigOf(`http://127.0.0.1:${port}`);
-  const config = new KubeConfig();
+  const config = new Connection(limitMs);
   config.loadFromString(kubeconfig);
   return {
     config,
     kubeconfig,
+    connections: () => connections,
     async next() {
       const [one] = (await asked.next()).value as [Asked];
       return one;
@@ -75,15 +83,15 @@ export async function playApiServer(): Promise<PlayedApiServer> {
 
 function answersOf(response: ServerResponse) {
   const closed = once(response, 'close');
-  const reply = (body: JsonObject | string, status = 200) => {
-    response.writeHead(status, { 'content-type': 'application/json' });
+  const reply = (body: JsonObject | string, status = 200, headers: Record<string, string> = {}) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(typeof body === 'string' ? body : JSON.stringify(body));
   };
   return {
     closed,
     reply,
-    refuse: (code: number, message: string) =>
-      reply({ kind: 'Status', apiVersion: 'v1', status: 'Failure', message, code }, code),
+    refuse: (code: number, message: string, headers?: Record<string, string>) =>
+      reply({ kind: 'Status', apiVersion: 'v1', status: 'Failure', message, code }, code, headers),
     event: (type: string, object: JsonObject) => response.write(`${JSON.stringify({ type, object })}\n`),
     open: () => response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders(),
     end: () => response.end(),

@@ -5,7 +5,7 @@ import { NOW } from '../recommend/rules.ts';
 import { found, report } from './records.ts';
 
 const phase = (says: Parameters<typeof report>[0]) => {
-  const status = memoryStatus(report(says), 'orders', undefined, NOW);
+  const status = memoryStatus(report(says), 'orders', undefined, [], NOW);
   return [status.phase, status.message];
 };
 const bad: Problem = { field: 'spec.nfr.x', message: 'must be y, was z', severity: 'error' };

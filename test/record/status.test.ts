@@ -4,14 +4,14 @@ import { Mi } from '../../src/domain/quantity.ts';
 import type { ContainerStatus, Decision, HistoryEntry, MemoryStatus } from '../../src/domain/record.ts';
 import { isNews } from '../../src/record/news.ts';
 import { findContainer, previousStatus, readDecision } from '../../src/record/read-back.ts';
-import { memoryStatus } from '../../src/record/status.ts';
+import { memoryStatus, newsOf } from '../../src/record/status.ts';
 import { decided, measured } from '../recommend/looks.ts';
 import { MINUTE, NOW } from '../recommend/rules.ts';
 import { found, readBack, report } from './records.ts';
 
 const AT = '2026-01-31T10:00:00.000Z';
 const status = (says: Parameters<typeof report>[0] = {}, previous?: MemoryStatus, now = NOW) =>
-  memoryStatus(report(says), 'orders', previous, now);
+  memoryStatus(report(says), 'orders', previous, newsOf(report(says), previous, now), now);
 const container = (...given: Parameters<typeof found>) => status({ containers: [found(...given)] }).containers[0];
 
 t.test('a container is shown as in the requirement: current, observed, recommended, rationale', async (t) => {

@@ -94,6 +94,29 @@ t.test('of the status only our part is written, and nothing of the spec', async 
   await written;
 });
 
+t.test('a write names the version that was read, and a record can be read again', async (t) => {
+  const { server, cluster } = await played(t);
+  const orders = { ...record('orders'), metadata: { namespace: 'shop', name: 'orders', resourceVersion: '41' } };
+  const written = cluster.writeStatus(orders, {
+    phase: 'NoData',
+    message: '',
+    workloads: 0,
+    containers: [],
+    history: [],
+  });
+  const asked = await server.next();
+  t.strictSame(JSON.parse(asked.body).metadata, { namespace: 'shop', name: 'orders', resourceVersion: '41' });
+  asked.refuse(409, 'Operation cannot be fulfilled: the object has been modified');
+  await t.rejects(written, { code: 409 });
+
+  const again = cluster.reread(orders);
+  const read = await server.next();
+  t.match(read, { method: 'GET', path: '/apis/oaas.io/v1alpha1/namespaces/shop/classruntimes/orders' });
+  const now = { ...orders, metadata: { ...orders.metadata, resourceVersion: '42' } };
+  read.reply(now as never);
+  t.strictSame(await again, now);
+});
+
 t.test('an Event points to its record', async (t) => {
   const { server, cluster } = await played(t);
   const orders = { ...record('orders'), metadata: { namespace: 'shop', name: 'orders', uid: 'u-1' } };

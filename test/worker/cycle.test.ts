@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { PrometheusError } from '../../src/collect/prometheus.ts';
 import { Mi } from '../../src/domain/quantity.ts';
+import { LeaseLostError, onlyWhile } from '../../src/worker/guarded.ts';
 import { MINUTE, NOW } from '../recommend/rules.ts';
 import { deployment, measured, playCluster, record } from './played-cluster.ts';
 
@@ -29,7 +31,8 @@ t.test('what was measured becomes the recommendation of the record, with one Eve
     'orders Recommended: Deployment/orders container function: 256Mi/512Mi -> 224Mi/336Mi (p95',
   );
   t.strictSame(report, {
-    ...{ records: 1, workloads: 1, containers: 1, recommended: 1, applied: 0, written: 1, failed: 0 },
+    ...{ records: 1, workloads: 1, containers: 1, recommended: 1, applied: 0, written: 1, failed: 0, conflicts: 0 },
+    steps: report.steps,
   });
   t.match(cluster.lines, [{ msg: 'recommended', namespace: 'shop', record: 'orders', container: 'function' }]);
 });
@@ -204,4 +207,83 @@ t.test('an OOM kill is heard', async (t) => {
   const cluster = playCluster([record('orders')], [deployment('orders')]);
   await cluster.work(async () => measured(['Deployment/orders'], 110, 180, 210, { oomLimit: 512 * Mi }), NOW);
   t.match(cluster.status('orders')?.containers[0]?.rationale, 'after an OOM kill at 512Mi');
+});
+
+t.test('a record that was changed while it was decided about is left for the next cycle, and counted', async (t) => {
+  const cluster = playCluster([record('orders'), record('bills')], [deployment('orders'), deployment('bills')]);
+  const usage = measured(['Deployment/orders', 'Deployment/bills']);
+  const report = await cluster.work(async () => {
+    cluster.change('orders', () => ({ spec: { nfr: { memory_tuning: { enabled: false } } } }));
+    return usage;
+  }, NOW);
+  t.match(report, { written: 1, conflicts: 1, failed: 0 });
+  t.strictSame(cluster.writes, ['bills']);
+  t.match(cluster.events, [/^bills/], 'what was not written was not decided');
+  t.strictSame(
+    cluster.lines.filter(({ level }) => level > 30),
+    [],
+    'it is nothing to warn of',
+  );
+  t.match(await cluster.work(async () => usage, NOW + MINUTE), { written: 1, conflicts: 0 });
+  t.equal(cluster.status('orders')?.phase, 'Disabled');
+});
+
+t.test('a few records are written at once, each once, however slow the API server is', async (t) => {
+  const names = Array.from({ length: 50 }, (_, index) => `r${index}`);
+  const cluster = playCluster(
+    names.map((name) => record(name)),
+    names.map((name) => deployment(name)),
+  );
+  const { writeStatus } = cluster;
+  let [underWay, most] = [0, 0];
+  cluster.writeStatus = async (one, memory) => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await new Promise(setImmediate);
+    await writeStatus(one, memory);
+    underWay -= 1;
+  };
+  const report = await cluster.work(async () => measured(names.map((name) => `Deployment/${name}`)), NOW);
+  t.equal(most, 8);
+  t.match(report, { written: 50, recommended: 50 });
+  t.strictSame(cluster.writes.toSorted(), names.toSorted());
+});
+
+t.test('who has lost the lease stops: one failure of the cycle, not one for each record', async (t) => {
+  const names = Array.from({ length: 50 }, (_, index) => `r${index}`);
+  const cluster = playCluster(
+    names.map((name) => record(name)),
+    names.map((name) => deployment(name)),
+  );
+  let left = 20;
+  const { cluster: guarded } = onlyWhile(() => left-- > 0, { ...cluster });
+  await t.rejects(
+    cluster.work(async () => measured([]), NOW, { cluster: guarded }),
+    LeaseLostError,
+  );
+  t.equal(cluster.writes.length, 20);
+  t.strictSame(
+    cluster.lines.filter(({ level }) => level > 30),
+    [],
+  );
+});
+
+t.test('each step of a cycle is timed, and together they are no longer than it', async (t) => {
+  const cluster = playCluster([record('orders')], [deployment('orders')]);
+  const { limitRanges } = cluster;
+  // A timer may fire up to a millisecond early.
+  cluster.limitRanges = async () => {
+    await sleep(30);
+    return limitRanges();
+  };
+  const started = performance.now();
+  const { steps } = await cluster.work(async () => {
+    await sleep(20);
+    return measured(['Deployment/orders']);
+  }, NOW);
+  const took = (performance.now() - started) / 1000;
+  t.ok(steps.list >= 0.029, `${steps.list}`);
+  t.ok(steps.collect >= 0.019 && steps.collect < took - 0.029, `${steps.collect}`);
+  t.ok(steps.decide > 0 && steps.write > 0, `${steps.decide}, ${steps.write}`);
+  t.ok(steps.list + steps.collect + steps.decide + steps.write <= took);
 });

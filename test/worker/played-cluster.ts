@@ -1,9 +1,11 @@
 /** A cluster in memory, with the shape that a cycle asks for; every write and Event can be read back. */
+import { ApiException } from '@kubernetes/client-node';
 import { type Collected, usageKey } from '../../src/collect/usage.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { MemoryStatus, RecordResource } from '../../src/domain/record.ts';
 import type { Usage } from '../../src/domain/usage.ts';
+import { ApiError } from '../../src/kube/api.ts';
 import type { RecordEvent } from '../../src/record/events.ts';
 import type { Cluster } from '../../src/worker/cluster.ts';
 import { type CycleReport, cycle, type Parts } from '../../src/worker/cycle.ts';
@@ -13,6 +15,8 @@ import { type Line, listenedLog } from '../serve/log-lines.ts';
 export type PlayedCluster = Cluster & {
   /** The status that stands in a record. */
   status(name: string): MemoryStatus | undefined;
+  /** Somebody else writes the record. */
+  change(name: string, change: (record: RecordResource) => object): void;
   /** What was written so far, by record. */
   writes: string[];
   /** `orders Recommended: …` */
@@ -27,23 +31,41 @@ export function playCluster(
   workloads: JsonObject[],
   { revisions = [], limitRanges = [] }: { revisions?: JsonObject[]; limitRanges?: JsonObject[] } = {},
 ): PlayedCluster {
-  const stored = new Map(records.map((one) => [one.metadata.name, one]));
+  let version = 0;
+  /** As the API server keeps it: plain JSON, without what is undefined, of a new version. */
+  const put = (one: RecordResource) => {
+    version += 1;
+    const metadata = { ...one.metadata, resourceVersion: String(version) };
+    stored.set(one.metadata.name, JSON.parse(JSON.stringify({ ...one, metadata })));
+  };
+  const stored = new Map<string, RecordResource>();
+  for (const one of records) put(one);
   const [writes, events]: [string[], string[]] = [[], []];
   const { log, lines } = listenedLog();
   const cluster: PlayedCluster = {
     ...{ writes, events, lines },
     status: (name) =>
       (stored.get(name)?.status as { nfr_recommendations?: { memory: MemoryStatus } })?.nfr_recommendations?.memory,
+    change(name, change) {
+      const before = stored.get(name);
+      if (before) put({ ...before, ...change(before) });
+    },
     records: async () => [...stored.values()],
+    reread: async ({ metadata: { name } }) => {
+      const found = stored.get(name);
+      if (!found) throw refused(404, 'not found');
+      return found;
+    },
     workloads: async () => workloads,
     revisionDeployments: async () => revisions,
     limitRanges: async () => limitRanges,
     async writeStatus(record, memory) {
-      const { name } = record.metadata;
+      const { name, resourceVersion } = record.metadata;
+      const found = await cluster.reread(record);
+      const overtaken = resourceVersion !== undefined && resourceVersion !== found.metadata.resourceVersion;
+      if (overtaken) throw refused(409, 'the object has been modified');
       writes.push(name);
-      // As the API server hands it back: plain JSON, without what is undefined.
-      const status = JSON.parse(JSON.stringify({ nfr_recommendations: { memory } }));
-      stored.set(name, { ...record, status });
+      put({ ...found, status: { ...found.status, nfr_recommendations: { memory } } as unknown as JsonObject });
     },
     async emit({ metadata: { name } }, event: RecordEvent) {
       events.push(`${name} ${event.reason}: ${event.message}`);
@@ -60,6 +82,12 @@ export function playCluster(
       ),
   };
   return cluster;
+}
+
+/** A refusal of the API server. @param retryAfter in seconds */
+export function refused(code: number, message: string, retryAfter?: number): ApiError {
+  const headers: Record<string, string> = retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) };
+  return new ApiError('apply', new ApiException(code, message, { message }, headers));
 }
 
 export function record(name: string, memory_tuning: Json = {}): RecordResource {

@@ -37,13 +37,25 @@ t.test('its metrics are those that it told last, also after its death; life rese
   const { log, line } = listenedLog();
   const code = `
     import { parentPort, workerData } from 'node:worker_threads';
-    parentPort.postMessage({ metrics: 'profile ' + workerData.profile });
+    parentPort.postMessage({ metrics: 'profile ' + workerData.profile, finished: true });
     setImmediate(() => { throw new Error('later'); });`;
   const living = { thread: thread(code), firstWaitMs: 10, longestWaitMs: 40 };
   const supervised = superviseWorker(settingsOf({ OPRC_CRM_PROFILE: 'edge' }), log, living);
   t.equal(supervised.metrics(), '', 'before it has said anything');
   for (let count = 0; count < 3; count += 1) t.match(await line(DIED), { error: 'later', retryMs: 10 });
   t.equal(supervised.metrics(), 'profile edge');
+  await supervised.stop();
+});
+
+t.test('metrics of a start alone are shown, and reset no waiting', async (t) => {
+  const { log, line } = listenedLog();
+  const code = `
+    import { parentPort } from 'node:worker_threads';
+    parentPort.postMessage({ metrics: 'started', finished: false });
+    setImmediate(() => { throw new Error('soon'); });`;
+  const supervised = superviseWorker(settingsOf(), log, { thread: thread(code), firstWaitMs: 10, longestWaitMs: 40 });
+  for (const retryMs of [10, 20, 40]) t.match(await line(DIED), { error: 'soon', retryMs });
+  t.equal(supervised.metrics(), 'started');
   await supervised.stop();
 });
 
@@ -92,6 +104,9 @@ t.test('the real thread works: a cycle against an API server that fails, then on
     until(`${count} ${outcome}`, () =>
       supervised.metrics().includes(`oaas_tuner_cycles_total{outcome="${outcome}"} ${count}`),
     );
+  await until('metrics before the first cycle', () =>
+    supervised.metrics().includes('oaas_tuner_cycles_total{outcome="ok"} 0'),
+  );
   // Records, Deployments, Knative Services, Revisions' Deployments, LimitRanges.
   await answer(5, 'refuse');
   await cycles('failed', 1);
