@@ -12,8 +12,7 @@ export type QueryOptions = SeriesOptions & { shortWindowSeconds: number; longWin
  * What a row says. `sum` and `count` are of all samples of all pods; `samples` those of the pod that has the most; `oom` is
  * the limit at which a pod was OOM killed; `request` and `limit` are what running pods have. Bytes, but the counts.
  */
-export const STATISTICS = ['sum', 'count', 'max', 'p95', 'samples', 'rss', 'oom', 'request', 'limit'] as const;
-export type Statistic = (typeof STATISTICS)[number];
+export type Statistic = 'sum' | 'count' | 'max' | 'p95' | 'samples' | 'rss' | 'oom' | 'request' | 'limit';
 
 const WORKING_SET = 'container_memory_working_set_bytes';
 
@@ -27,7 +26,7 @@ const WORKING_SET = 'container_memory_working_set_bytes';
 export function windowQueries(shard: Shard, seconds: number, options: QueryOptions, rss: boolean): string[] {
   const range = formatSeconds(seconds);
   const cadvisor = (name: 'container_memory_rss' | typeof WORKING_SET, over: string) =>
-    series(name, options.matchers, shard, options, (selector) => over.replace('$', `${selector}[${range}]`));
+    series(name, options.matchers, shard, options, (selector) => over.replace('$', () => `${selector}[${range}]`));
   // The same process may be scraped twice; a restarted container goes on as another process, with another `id`.
   const together = (over: string) =>
     `sum by (namespace, pod, container) (max by (namespace, pod, container, id) (${cadvisor(WORKING_SET, over)}))`;
