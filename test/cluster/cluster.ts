@@ -11,6 +11,7 @@ import { type Prometheus, startPrometheus } from './prometheus.ts';
 import type { Series } from './remote-write.ts';
 import { openSite, type Site } from './site.ts';
 import { kubeconfigFile, type User } from './users.ts';
+import { startVpa, type VpaExtent } from './vpa.ts';
 
 /** What a cluster has beside etcd and an API server. */
 export interface ClusterOptions {
@@ -22,6 +23,8 @@ export interface ClusterOptions {
   scrapeIntervalSecs?: number;
   /** Knative Serving's CRDs and its real webhook; `controller` adds what turns a Service into pods. */
   knative?: KnativeExtent;
+  /** The VerticalPodAutoscaler's CRDs; `controllers` adds what applies it to pods. */
+  vpa?: VpaExtent;
   /** The API server writes down every request of the tuner's account in `<folder>/audit.log`, one JSON a line. */
   audit?: boolean;
   /** Keep the folder with logs and data after the end. Default: whether OAAS_TUNER_KEEP_CLUSTER is set. */
@@ -39,7 +42,9 @@ export type ProgramName =
   | 'kwok'
   | 'prometheus'
   | 'knative-webhook'
-  | 'knative-controller';
+  | 'knative-controller'
+  | 'vpa-admission-controller'
+  | 'vpa-updater';
 
 /** A running cluster on loopback. It keeps the process alive until `stop`, and never outlives it. */
 export interface Cluster {
@@ -76,11 +81,12 @@ export interface Cluster {
 }
 
 /** The parts that have to be there for a cluster: what to ask `available` about before a test decides to run. */
-export function partsFor({ controllers, prometheus, knative }: ClusterOptions): PartName[] {
+export function partsFor({ controllers, prometheus, knative, vpa }: ClusterOptions): PartName[] {
   const names: PartName[] = ['apiserver', 'etcd'];
   if (controllers) names.push('controllers', 'kwok');
   if (prometheus) names.push('prometheus');
   if (knative) names.push('knative');
+  if (vpa) names.push('vpa');
   return names;
 }
 
@@ -114,14 +120,17 @@ interface Parts {
 }
 
 async function startParts(site: Site, options: ClusterOptions): Promise<Parts> {
-  const { controllers, prometheus, scrapeIntervalSecs = 1, knative, audit = false } = options;
+  const { controllers, prometheus, scrapeIntervalSecs = 1, knative, vpa, audit = false } = options;
   const plane = await startControlPlane(site, audit);
-  const knativeReady = knative ? startKnative(site, plane.api, knative) : undefined;
+  const others = [
+    knative ? startKnative(site, plane.api, knative) : undefined,
+    vpa ? startVpa(site, plane.api, vpa) : undefined,
+  ];
   const observed = async (): Promise<Omit<Parts, 'plane'>> => {
     const kwokUrl = controllers ? await startControllers(site, plane) : undefined;
     return prometheus ? startObserving(site, plane, kwokUrl, scrapeIntervalSecs) : {};
   };
-  const [rest] = await Promise.all([observed(), knativeReady]);
+  const [rest] = await Promise.all([observed(), ...others]);
   return { plane, ...rest };
 }
 

@@ -56,6 +56,15 @@ export const parts = {
     },
     minutes: 2,
   },
+  vpa: {
+    module: 'vpa',
+    binaries: {
+      'vpa-admission-controller': 'k8s.io/autoscaler/vertical-pod-autoscaler/pkg/admission-controller',
+      'vpa-updater': 'k8s.io/autoscaler/vertical-pod-autoscaler/pkg/updater',
+    },
+    folders: { 'vpa-config': [['k8s.io/autoscaler/vertical-pod-autoscaler', 'deploy']] },
+    minutes: 2,
+  },
   helm: { module: 'helm', binaries: { helm: 'helm.sh/helm/v4/cmd/helm' }, minutes: 2 },
 } satisfies Record<string, PartDefinition>;
 
