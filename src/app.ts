@@ -72,7 +72,9 @@ export async function startApp(
 
   const edges = await open(store);
   leaderMetrics(registry, () => edges.leads?.() ?? false);
-  const gates = { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) };
+  // What VPA gives to pods must not stand in their template, too: the proportion that VPA keeps is the template's.
+  const enforcement = settings.enforcement && settings.strategy !== 'vpa';
+  const gates = { enforcement, enabledByDefault: enabledByDefault(settings) };
   const record = { group: RECORD_GROUP, kind: settings.recordKind };
   const context = () => ({ gates, record, ownAccount: edges.ownAccount?.() });
   const reviews = createReviewServer({
@@ -118,10 +120,20 @@ export async function startApp(
       await Promise.all([reviews.app.close(), ops.close(), edges.stop()]);
     },
   };
-  const { profile, enforcement } = settings;
+  const { profile, strategy } = settings;
   // Without the user and the password that it may carry.
   const prometheus = settings.prometheusUrl && new URL(settings.prometheusUrl).host;
-  log.info({ reviewsPort: app.reviewsPort, opsPort: app.opsPort, profile, enforcement, prometheus }, 'serving');
+  log.info(
+    {
+      reviewsPort: app.reviewsPort,
+      opsPort: app.opsPort,
+      profile,
+      enforcement: settings.enforcement,
+      strategy,
+      prometheus,
+    },
+    'serving',
+  );
   return app;
 }
 

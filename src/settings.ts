@@ -36,6 +36,12 @@ const TABLE = {
     false,
     'The gate: whether applied values may reach the workloads of records with `enforce: true`.',
   ),
+  strategy: choice(
+    `${OPRC}ENFORCEMENT_STRATEGY`,
+    'rollout',
+    ['rollout', 'admission', 'vpa'],
+    'How applied values reach running workloads: a rollout is asked for, they wait for the next change of the template, or VPA applies them.',
+  ),
   knative: flag(`${OPRC}FEATURES_KNATIVE`, true, 'Whether Knative Services are tuned, where the cluster serves them.'),
   intervalSeconds: integer(
     `${OPRC}ANALYZER_INTERVAL_SECS`,

@@ -29,8 +29,12 @@ export type Api = {
   list(type: ResourceType, labelSelector?: string): Promise<Listed>;
   /** One object, whole. @throws {ApiError} with code 404 when there is none */
   get(type: ResourceType, namespace: string, name: string): Promise<JsonObject>;
+  /** Server-side apply of a namespaced object, as the field manager `oaas-tuner`; made where it is not there. @throws {ApiError} */
+  apply(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
   /** Server-side apply of a namespaced object's status, as the field manager `oaas-tuner`. @throws {ApiError} */
   applyStatus(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
+  /** Deletes one object as it was read; one that is gone already is fine. @throws {ApiError} with code 409 when it has changed */
+  remove(type: ResourceType, namespace: string, name: string, resourceVersion: string): Promise<void>;
   createEvent(namespace: string, body: JsonObject): Promise<void>;
   listLimitRanges(): Promise<JsonObject[]>;
   /** The account that these requests are made as, e.g. `system:serviceaccount:oaas-system:oaas-tuner`. */
@@ -85,6 +89,14 @@ export function createApi(config: KubeConfig): Api {
         custom.getNamespacedCustomObject({ group, version, namespace, plural, name }),
       );
     },
+    async apply({ group, version, plural }, namespace, name, body) {
+      await attempt(`apply ${plural} ${namespace}/${name}`, () =>
+        custom.patchNamespacedCustomObject(
+          { group, version, namespace, plural, name, body, fieldManager: FIELD_MANAGER, force: true },
+          setHeaderOptions('Content-Type', PatchStrategy.ServerSideApply),
+        ),
+      );
+    },
     async applyStatus({ group, version, plural }, namespace, name, body) {
       await attempt(`apply the status of ${plural} ${namespace}/${name}`, () =>
         custom.patchNamespacedCustomObjectStatus(
@@ -92,6 +104,16 @@ export function createApi(config: KubeConfig): Api {
           setHeaderOptions('Content-Type', PatchStrategy.ServerSideApply),
         ),
       );
+    },
+    async remove({ group, version, plural }, namespace, name, resourceVersion) {
+      const body = { preconditions: { resourceVersion } };
+      try {
+        await attempt(`delete ${plural} ${namespace}/${name}`, () =>
+          custom.deleteNamespacedCustomObject({ group, version, namespace, plural, name, body }),
+        );
+      } catch (error) {
+        if (!(error instanceof ApiError && error.code === 404)) throw error;
+      }
     },
     async createEvent(namespace, body) {
       await attempt(`create an Event in ${namespace}`, () =>

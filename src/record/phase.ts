@@ -30,6 +30,13 @@ export function phaseOf(
   if (report.trouble !== undefined) {
     return { phase: 'Degraded', message: `${report.trouble}; the last recommendations stand.` };
   }
+  if (report.vpa === 'absent') {
+    return {
+      phase: 'Degraded',
+      message:
+        'Nothing is applied: the strategy is vpa, and this cluster does not serve autoscaling.k8s.io/v1. Install the VerticalPodAutoscaler, or set OPRC_CRM_ENFORCEMENT_STRATEGY to something else.',
+    };
+  }
   if (report.workloads === 0) {
     return {
       phase: 'NoData',
@@ -43,6 +50,14 @@ export function phaseOf(
   const missing = containers.length - measured.length;
   const gap = missing > 0 ? ` ${missing} of ${containers.length} containers have no samples yet.` : '';
   const recommended = containers.filter((container) => container.recommended);
+  if (report.vpa === 'served') {
+    const said = containers.filter(({ applied }) => applied).length;
+    const message =
+      said > 0
+        ? `VPA applies the values of ${said} of ${containers.length} containers.`
+        : 'What runs is what was applied, or fits what is used.';
+    return { phase: 'Enforcing', message: `${message}${gap}` };
+  }
   if (report.enforced) {
     const waiting = containers.filter(({ applied, current }) => applied && !sameMemory(applied, current)).length;
     const message =

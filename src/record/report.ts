@@ -19,6 +19,8 @@ export type ContainerFinding = {
 export type Report = {
   enabled: boolean;
   enforced: boolean;
+  /** the record's applied values are to go through VPA, and whether the cluster has one */
+  vpa?: 'served' | 'absent';
   /** overrides are in force, whether or not memory is tuned */
   overridden: boolean;
   workloads: number;

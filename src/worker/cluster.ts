@@ -1,11 +1,12 @@
 /** What a cycle asks of the cluster, and the real one behind it. */
-import type { JsonObject } from '../domain/json.ts';
+import { type JsonObject, textAt } from '../domain/json.ts';
 import type { MemoryStatus, RecordResource } from '../domain/record.ts';
 import { OWNER_LABEL } from '../domain/workload.ts';
 import { type Api, ApiError, type ResourceType } from '../kube/api.ts';
 import { eventBody } from '../kube/events.ts';
 import { RECORD_GROUP, RECORD_VERSION } from '../kube/records.ts';
 import type { RecordEvent } from '../record/events.ts';
+import { VPA_GROUP, VPA_VERSION } from '../record/vpa.ts';
 
 export type Cluster = {
   records(): Promise<RecordResource[]>;
@@ -16,6 +17,12 @@ export type Cluster = {
   /** Deployments that Knative made for the Revisions of its Services */
   revisionDeployments(): Promise<JsonObject[]>;
   limitRanges(): Promise<JsonObject[]>;
+  /** All VerticalPodAutoscalers, whoever made them; `undefined` where the cluster does not serve them. */
+  vpas(): Promise<JsonObject[] | undefined>;
+  /** Makes the VerticalPodAutoscaler so, status included. @throws {ApiError} with code 409 when it names a version that is past */
+  writeVpa(vpa: JsonObject): Promise<void>;
+  /** Removes it as it was listed. @throws {ApiError} with code 409 when it has changed since */
+  removeVpa(vpa: JsonObject): Promise<void>;
   /**
    * Writes our part of the record's status, and nothing else of it.
    *
@@ -27,14 +34,15 @@ export type Cluster = {
 
 const DEPLOYMENTS: ResourceType = { group: 'apps', version: 'v1', plural: 'deployments' };
 const KNATIVE_SERVICES: ResourceType = { group: 'serving.knative.dev', version: 'v1', plural: 'services' };
+const VPAS: ResourceType = { group: VPA_GROUP, version: VPA_VERSION, plural: 'verticalpodautoscalers' };
 
 export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cluster {
-  const listOptional = async (type: ResourceType, selector: string) => {
+  const listOptional = async (type: ResourceType, selector?: string) => {
     try {
       return (await api.list(type, selector)).items;
     } catch (error) {
-      // A cluster without Knative is no error.
-      if (error instanceof ApiError && error.code === 404) return [];
+      // A cluster without Knative or VPA is no error.
+      if (error instanceof ApiError && error.code === 404) return undefined;
       throw error;
     }
   };
@@ -50,12 +58,23 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
         api.list(DEPLOYMENTS, OWNER_LABEL),
         knative ? listOptional(KNATIVE_SERVICES, OWNER_LABEL) : [],
       ]);
-      return [...deployments.items, ...services];
+      return [...deployments.items, ...(services ?? [])];
     },
     async revisionDeployments() {
       return knative ? (await api.list(DEPLOYMENTS, 'serving.knative.dev/service')).items : [];
     },
     limitRanges: () => api.listLimitRanges(),
+    vpas: () => listOptional(VPAS),
+    async writeVpa({ status, ...vpa }) {
+      const [namespace, name] = [textAt(vpa, 'metadata', 'namespace'), textAt(vpa, 'metadata', 'name')];
+      const { apiVersion, kind } = vpa;
+      await api.apply(VPAS, namespace, name, vpa);
+      await api.applyStatus(VPAS, namespace, name, { apiVersion, kind, metadata: { namespace, name }, status });
+    },
+    async removeVpa({ metadata }) {
+      const of = (key: string) => textAt(metadata, key);
+      await api.remove(VPAS, of('namespace'), of('name'), of('resourceVersion'));
+    },
     async writeStatus({ kind, metadata: { namespace, name, resourceVersion } }, memory) {
       const status = { nfr_recommendations: { memory } } as unknown as JsonObject;
       const metadata = { namespace, name, ...(resourceVersion !== undefined && { resourceVersion }) };

@@ -66,6 +66,8 @@ export function considerate(cluster: Cluster, pace: Pace = PACE): Cluster {
         }
       }
     },
+    writeVpa: (vpa) => patiently(() => cluster.writeVpa(vpa)),
+    removeVpa: (vpa) => patiently(() => cluster.removeVpa(vpa)),
     async emit(record, said) {
       if (event()) await patiently(() => cluster.emit(record, said));
     },

@@ -4,6 +4,7 @@
  */
 import type { RecordKind } from '../admit/scope.ts';
 import { type Collected, usageKey } from '../collect/usage.ts';
+import type { JsonObject } from '../domain/json.ts';
 import { type Gates, isEnabled, isEnforced, overrideOf } from '../domain/ladder.ts';
 import type { MemoryStatus } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
@@ -17,9 +18,11 @@ import { isNews } from '../record/news.ts';
 import { findContainer, previousStatus, readDecision } from '../record/read-back.ts';
 import type { ContainerFinding, Report } from '../record/report.ts';
 import { memoryStatus, newsOf } from '../record/status.ts';
+import type { Settings } from '../settings.ts';
 import type { Cluster } from './cluster.ts';
 import { LeaseLostError } from './guarded.ts';
-import { byRecord, type LiveContainer, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
+import { agree, heardByVpa, oursByRecord, sayToVpa, wantedVpas } from './vpas.ts';
+import { byRecord, defaultsOf, type LiveContainer, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
 
 /** What a cycle works with; everything that does I/O is in `cluster` and `usage`. */
 export type Parts = {
@@ -27,6 +30,7 @@ export type Parts = {
   usage(targets: Workload[], now: number): Promise<Collected>;
   rules: Rules;
   gates: Gates;
+  strategy: Settings['strategy'];
   record: RecordKind;
   log: Log;
 };
@@ -63,12 +67,14 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   const { cluster, log } = parts;
   const steps = { list: 0, collect: 0, decide: 0, write: 0 };
   const lap = stopwatch();
-  const [records, objects, revisions, limitRanges] = await Promise.all([
+  const [records, objects, revisions, limitRanges, vpas] = await Promise.all([
     cluster.records(),
     cluster.workloads(),
     cluster.revisionDeployments(),
     cluster.limitRanges(),
+    cluster.vpas(),
   ]);
+  const ours = oursByRecord(vpas ?? []);
   const owned = byRecord(records, objects, revisions, parts.record);
   const observed = owned.filter(({ tuning }) => isEnabled(tuning, parts.gates)).flatMap(({ workloads }) => workloads);
   const counts: CycleReport = {
@@ -93,9 +99,17 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   }
   steps.collect = lap();
   await inLanes(owned, async (entry) => {
-    const range = rangeOf(limitRanges, entry.record.metadata.namespace);
+    const { namespace, name } = entry.record.metadata;
+    const around: Surroundings = {
+      ...usage,
+      range: rangeOf(limitRanges, namespace),
+      defaults: defaultsOf(limitRanges, namespace),
+      vpas: vpas && (ours.get(`${namespace}/${name}`) ?? []),
+      now,
+    };
+    ours.delete(`${namespace}/${name}`);
     try {
-      await tuneRecord(entry, usage, range, counts, parts, now);
+      await tuneRecord(entry, around, counts, parts);
     } catch (error) {
       if (error instanceof LeaseLostError) throw error;
       const code = error instanceof ApiError ? error.code : undefined;
@@ -103,11 +117,14 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
       if (code === 404) return;
       if (code === 409) counts.conflicts += 1;
       else counts.failed += 1;
-      const { namespace, name } = entry.record.metadata;
       const level = code === 409 ? 'debug' : 'error';
       log[level]({ namespace, record: name, error: reason(error) }, 'record failed');
     }
   });
+  // Their record is gone, and nobody collects the garbage of one that was deleted as an orphan's owner.
+  await agree(cluster, [], [...ours.values()].flat()).catch((error) =>
+    log.warn({ error: reason(error) }, 'a VerticalPodAutoscaler without a record stays'),
+  );
   steps.write = lap() - steps.decide;
   return counts;
 }
@@ -140,21 +157,23 @@ function stopwatch(): () => number {
 }
 
 async function tuneRecord(
-  { record, tuning, workloads }: OwnedWorkloads,
-  { usage, troubles }: Collected,
-  range: Range,
+  owned: OwnedWorkloads,
+  around: Surroundings,
   counts: CycleReport,
-  { cluster, rules, gates, log }: Parts,
-  now: number,
+  { cluster, rules, gates, strategy, log }: Parts,
 ): Promise<void> {
   const lap = stopwatch();
+  const { record, tuning, workloads } = owned;
+  const { troubles, vpas, defaults, now } = around;
   const previous = previousStatus(record.status);
   const { namespace, name } = record.metadata;
   const trouble = counts.trouble ?? workloads.map(({ ref }) => troubles.get(`${namespace}/${ref}`)).find(Boolean);
   const enabled = isEnabled(tuning, gates);
+  const byVpa = strategy === 'vpa' && isEnforced(tuning, gates);
   const report: Report = {
     enabled,
-    enforced: isEnforced(tuning, gates),
+    enforced: isEnforced(tuning, gates) && !(byVpa && !vpas),
+    ...(byVpa && { vpa: vpas ? 'served' : 'absent' }),
     overridden: tuning.enabled !== false && Object.keys(tuning.overrides).length > 0,
     workloads: workloads.length,
     problems: tuning.problems,
@@ -166,18 +185,17 @@ async function tuneRecord(
     for (const workload of workloads) {
       for (const container of workload.containers) {
         const override = overrideOf(tuning, workload.name, container.name);
-        report.containers.push(
-          lookAt(workload, container, override, report.enforced, { usage, previous, range, rules, now }),
-        );
+        report.containers.push(lookAt(workload, container, override, report, { ...around, previous, rules }));
       }
     }
   }
   const news = newsOf(report, previous, now);
-  const status = memoryStatus(report, name, previous, news, now);
-  counts.containers += report.containers.length;
-  const learned = isNews(status, previous);
+  const decided = memoryStatus(report, name, previous, news, now);
   counts.steps.decide += lap();
-  if (!learned) return;
+  const refusal = vpas && (await sayToVpa(byVpa ? wantedVpas(owned, decided, defaults, vpas, now) : [], vpas, cluster));
+  const status: MemoryStatus = refusal === undefined ? decided : { ...decided, phase: 'Degraded', message: refusal };
+  counts.containers += report.containers.length;
+  if (!isNews(status, previous)) return;
   await cluster.writeStatus(record, status);
   counts.written += 1;
 
@@ -193,34 +211,48 @@ async function tuneRecord(
   }
 }
 
+/** What one record is looked at with, beside itself. */
 type Surroundings = {
   usage: Collected['usage'];
-  previous: MemoryStatus | undefined;
+  troubles: Collected['troubles'];
   range: Range;
-  rules: Rules;
+  /** what the namespace gives to containers that name no memory, in bytes */
+  defaults: Pair<number>;
+  /** the record's VerticalPodAutoscalers, if the cluster serves any */
+  vpas: JsonObject[] | undefined;
   now: number;
 };
 
+type Looking = Surroundings & { previous: MemoryStatus | undefined; rules: Rules };
+
 function lookAt(
   workload: Workload,
-  { name, current, written }: LiveContainer,
+  container: LiveContainer,
   override: Pair<string>,
-  enforced: boolean,
-  { usage, previous, range, rules, now }: Surroundings,
+  report: Report,
+  { usage, previous, range, defaults, rules, now }: Looking,
 ): ContainerFinding {
+  const { name, current, written } = container;
   const before = findContainer(previous, workload.ref, name);
   const [standing, applied] = [readDecision(before?.recommended), readDecision(before?.applied)];
+  const byVpa = report.vpa === 'served';
   const measured = usage.get(usageKey(workload.namespace, workload.ref, name));
+  // What the template leaves open the pods may have got from a LimitRange.
+  const runs = { ...measured?.running, ...current };
   const look = {
     usage: measured,
-    // What the template leaves open the pods may have got from a LimitRange.
-    current: { ...measured?.running, ...current },
-    enforced,
+    // VPA changes the pods and not their template: what runs is what was applied last.
+    current: byVpa && applied ? { request: applied.request, limit: applied.limit } : runs,
+    enforced: report.enforced && !(byVpa && container.nativeSidecar),
     fixed: bytesOf(override),
     written,
     range,
     ...(standing && { standing }),
     ...(applied && { applied }),
   };
-  return { workload: workload.ref, name, current: look.current, override, finding: lookAtContainer(look, rules, now) };
+  const finding = lookAtContainer(look, rules, now);
+  const rationale = byVpa
+    ? `${finding.rationale}${heardByVpa(container, override, finding, defaults)}`
+    : finding.rationale;
+  return { workload: workload.ref, name, current: runs, override, finding: { ...finding, rationale } };
 }

@@ -27,6 +27,8 @@ export function onlyWhile(leads: () => boolean, cluster: Cluster): Guarded {
     cluster: {
       ...cluster,
       writeStatus: (record, memory) => guarded(() => cluster.writeStatus(record, memory)),
+      writeVpa: (vpa) => guarded(() => cluster.writeVpa(vpa)),
+      removeVpa: (vpa) => guarded(() => cluster.removeVpa(vpa)),
       emit: (record, event) => guarded(() => cluster.emit(record, event)),
     },
     async idle() {

@@ -98,6 +98,7 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
     usage: (targets, now) => collect(targets, now, AbortSignal.timeout(patienceMs)),
     rules: rulesOf(settings),
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
+    strategy: settings.strategy,
     record: { group: RECORD_GROUP, kind: settings.recordKind },
     log,
   };

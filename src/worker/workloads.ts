@@ -2,7 +2,7 @@
 import { asWritten, readBook } from '../admit/book.ts';
 import { leaveAlone, type RecordKind } from '../admit/scope.ts';
 import type { Target } from '../collect/usage.ts';
-import { at, type JsonObject, textAt } from '../domain/json.ts';
+import { at, type Json, type JsonObject, textAt } from '../domain/json.ts';
 import { parseQuantity, readBytes } from '../domain/quantity.ts';
 import type { RecordResource, Tuning } from '../domain/record.ts';
 import {
@@ -19,12 +19,24 @@ import type { Range } from '../recommend/step.ts';
 import { createRecordStore } from '../store/records.ts';
 
 /** A tuned container, what its template says now, and what it would say without us. Bytes. */
-export type LiveContainer = { name: string; current: Pair<number>; written: Pair<number> };
-export type Workload = Target & { name: string; containers: LiveContainer[] };
+export type LiveContainer = {
+  name: string;
+  current: Pair<number>;
+  written: Pair<number>;
+  /** an init container that restarts always (KEP-753); VPA 1.8 knows none (AEP-8905 is a proposal) */
+  nativeSidecar: boolean;
+};
+export type Workload = Target & {
+  name: string;
+  containers: LiveContainer[];
+  /** the Deployment that makes pods of the template as it is now; a Knative Service has none before its first Revision */
+  newest?: string;
+};
 export type OwnedWorkloads = { record: RecordResource; tuning: Tuning; workloads: Workload[] };
 
 /** The label by which Knative marks the Deployments of a Service's Revisions. */
 const KNATIVE_SERVICE_LABEL = 'serving.knative.dev/service';
+const KNATIVE_REVISION_LABEL = 'serving.knative.dev/revision';
 
 /**
  * @param objects Deployments and Knative Services that carry the owner label
@@ -61,22 +73,27 @@ export function byRecord(
 function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<string, JsonObject[]>): Workload {
   const kind = kindOf(object) ?? 'Deployment';
   const name = textAt(object, 'metadata', 'name');
-  const revisions = (deploymentsOf.get(`${namespace}/${name}`) ?? []).map((deployment) =>
-    textAt(deployment, 'metadata', 'name'),
-  );
+  const revisions = deploymentsOf.get(`${namespace}/${name}`) ?? [];
+  const latest = textAt(object, 'status', 'latestCreatedRevisionName');
+  const newest =
+    kind === 'Deployment'
+      ? object
+      : revisions.find((one) => textAt(one, 'metadata', 'labels', KNATIVE_REVISION_LABEL) === latest);
   const book = readBook(object);
-  const containers = tunedContainers(object).map(({ name, json }) => ({
+  const containers = tunedContainers(object).map(({ name, json, pointer }) => ({
     name,
     current: currentMemory(json),
     written: bytesOf(asWritten(json, book?.get(name))),
+    nativeSidecar: pointer.includes('/initContainers/'),
   }));
   return {
     namespace,
     name,
     ref: workloadRef(kind, name),
-    deployments: kind === 'Deployment' ? [name] : revisions,
+    deployments: kind === 'Deployment' ? [name] : revisions.map((one) => textAt(one, 'metadata', 'name')),
     containers,
     open: containers.some(({ current }) => FIELDS.some((field) => current[field] === undefined)),
+    ...(newest && { newest: textAt(newest, 'metadata', 'name') }),
   };
 }
 
@@ -87,21 +104,40 @@ function currentMemory(container: JsonObject): Pair<number> {
   return current;
 }
 
+/** What the namespace's LimitRanges give to a container that names no memory (bytes); of several any one may be first. */
+export function defaultsOf(limitRanges: JsonObject[], namespace: string): Pair<number> {
+  const defaults: Pair<number> = {};
+  for (const limit of containerLimits(limitRanges, namespace)) {
+    const [request, most] = [
+      readBytes(at(limit, 'defaultRequest', 'memory')),
+      readBytes(at(limit, 'default', 'memory')),
+    ];
+    if (request !== undefined) defaults.request ??= request;
+    if (most !== undefined) defaults.limit ??= most;
+  }
+  return defaults;
+}
+
 /** The tightest memory bounds for containers that a namespace's LimitRanges set. */
 export function rangeOf(limitRanges: JsonObject[], namespace: string): Range {
   const range: Range = {};
-  for (const limitRange of limitRanges) {
-    if (at(limitRange, 'metadata', 'namespace') !== namespace) continue;
-    const limits = at(limitRange, 'spec', 'limits');
-    for (const limit of Array.isArray(limits) ? limits : []) {
-      if (at(limit, 'type') !== 'Container') continue;
-      const [min, max] = [readBytes(at(limit, 'min', 'memory')), readBytes(at(limit, 'max', 'memory'))];
-      // A quantity without a unit, which the API server spells its own way: 1.5 is stored as 1500m.
-      const ratio = Number(parseQuantity(at(limit, 'maxLimitRequestRatio', 'memory')) ?? 0n) / 1e9;
-      if (min !== undefined) range.min = Math.max(min, range.min ?? 0);
-      if (max !== undefined) range.max = Math.min(max, range.max ?? max);
-      if (ratio > 0) range.maxLimitRequestRatio = Math.min(ratio, range.maxLimitRequestRatio ?? ratio);
-    }
+  for (const limit of containerLimits(limitRanges, namespace)) {
+    const [min, max] = [readBytes(at(limit, 'min', 'memory')), readBytes(at(limit, 'max', 'memory'))];
+    // A quantity without a unit, which the API server spells its own way: 1.5 is stored as 1500m.
+    const ratio = Number(parseQuantity(at(limit, 'maxLimitRequestRatio', 'memory')) ?? 0n) / 1e9;
+    if (min !== undefined) range.min = Math.max(min, range.min ?? 0);
+    if (max !== undefined) range.max = Math.min(max, range.max ?? max);
+    if (ratio > 0) range.maxLimitRequestRatio = Math.min(ratio, range.maxLimitRequestRatio ?? ratio);
   }
   return range;
+}
+
+function containerLimits(limitRanges: JsonObject[], namespace: string): Json[] {
+  return limitRanges
+    .filter((limitRange) => at(limitRange, 'metadata', 'namespace') === namespace)
+    .flatMap((limitRange): Json[] => {
+      const limits = at(limitRange, 'spec', 'limits');
+      return Array.isArray(limits) ? limits : [];
+    })
+    .filter((limit) => at(limit, 'type') === 'Container');
 }

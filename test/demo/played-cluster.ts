@@ -33,6 +33,9 @@ export function playCluster(records: RecordResource[], workloads: JsonObject[], 
     workloads: async () => [...live.values()],
     revisionDeployments: async () => [],
     limitRanges: async () => [],
+    vpas: async () => undefined,
+    async writeVpa() {},
+    async removeVpa() {},
     async writeStatus({ metadata: { name } }, memory) {
       const status = { nfr_recommendations: { memory } } as unknown as JsonObject;
       const written = { ...record(name), status };

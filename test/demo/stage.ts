@@ -62,6 +62,7 @@ export async function setStage(
     usage: async (targets, now) => usageOf(targets, recordings, settings, now),
     rules: rulesOf(settings),
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
+    strategy: settings.strategy,
     record: { group: RECORD_GROUP, kind: settings.recordKind },
     log,
   };

@@ -138,3 +138,52 @@ t.test('an Event points to its record', async (t) => {
   asked.reply({}, 201);
   await emitted;
 });
+
+t.test('VerticalPodAutoscalers: all of them, or nothing where the cluster serves none', async (t) => {
+  const { server, cluster } = await played(t);
+  const listed = cluster.vpas();
+  const asked = await server.next();
+  t.match(asked, { path: '/apis/autoscaling.k8s.io/v1/verticalpodautoscalers', query: { labelSelector: undefined } });
+  asked.reply(named('theirs'));
+  t.match(await listed, [{ metadata: { name: 'theirs' } }]);
+
+  const absent = cluster.vpas();
+  (await server.next()).refuse(404, 'the server could not find the requested resource');
+  t.equal(await absent, undefined);
+});
+
+t.test('a VerticalPodAutoscaler is written in two parts, as the API server takes it, and removed once', async (t) => {
+  const { server, cluster } = await played(t);
+  const path = '/apis/autoscaling.k8s.io/v1/namespaces/shop/verticalpodautoscalers/oaas-tuner-orders';
+  const head = { apiVersion: 'autoscaling.k8s.io/v1', kind: 'VerticalPodAutoscaler' };
+  const metadata = { namespace: 'shop', name: 'oaas-tuner-orders' };
+  const vpa = {
+    ...head,
+    metadata: { ...metadata, resourceVersion: '7', labels: { a: 'b' } },
+    spec: { s: 1 },
+    status: { t: 2 },
+  };
+  const written = cluster.writeVpa(vpa);
+  const spec = await server.next();
+  t.match(spec, { method: 'PATCH', path, query: { fieldManager: 'oaas-tuner', force: 'true' } });
+  t.strictSame(JSON.parse(spec.body), { ...head, metadata: vpa.metadata, spec: { s: 1 } });
+  spec.reply({});
+  const status = await server.next();
+  t.equal(status.path, `${path}/status`);
+  t.strictSame(JSON.parse(status.body), { ...head, metadata, status: { t: 2 } });
+  status.reply({});
+  await written;
+
+  for (const code of [200, 404]) {
+    const removed = cluster.removeVpa(vpa);
+    const asked = await server.next();
+    t.match(asked, { method: 'DELETE', path });
+    t.strictSame(JSON.parse(asked.body), { preconditions: { resourceVersion: '7' } });
+    if (code === 200) asked.reply({});
+    else asked.refuse(404, 'not found');
+    await removed;
+  }
+  const refused = cluster.removeVpa(vpa);
+  (await server.next()).refuse(403, 'forbidden');
+  await t.rejects(refused, { code: 403 });
+});

@@ -57,6 +57,24 @@ t.test('a server that asks for patience gets it, for as long as it says, but not
   }
 });
 
+t.test('a VerticalPodAutoscaler is written and removed with the same patience', async (t) => {
+  const played = playCluster([], []);
+  const { writeVpa, removeVpa } = played;
+  const answers = [refused(429, 'too many requests', 3), undefined, refused(503, 'again')];
+  const unless = async (write: () => Promise<void>) => {
+    const refusal = answers.shift();
+    if (refusal) throw refusal;
+    await write();
+  };
+  played.writeVpa = (vpa) => unless(() => writeVpa(vpa));
+  played.removeVpa = (vpa) => unless(() => removeVpa(vpa));
+  const { cluster, slept } = slowly(played);
+  await cluster.writeVpa({ metadata: { name: 'x' } });
+  await cluster.removeVpa({ metadata: { name: 'x' } });
+  t.strictSame(played.writes, ['x', '-x']);
+  t.strictSame(slept.map(Math.round).filter(Boolean), [3000, 1000]);
+});
+
 t.test('after the third refusal it is left, and any other error is no matter of patience', async (t) => {
   const played = playCluster([record('orders')], []);
   const { cluster, slept } = slowly(played);

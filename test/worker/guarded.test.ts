@@ -13,6 +13,8 @@ t.test('reads go through, writes only while it leads', async (t) => {
   await cluster.writeStatus(orders, status);
   leads = false;
   await t.rejects(cluster.writeStatus(orders, status), /another replica may hold the lease/);
+  await t.rejects(cluster.writeVpa({}), /another replica/);
+  await t.rejects(cluster.removeVpa({}), /another replica/);
   await t.rejects(cluster.emit(orders, { type: 'Normal', reason: 'Recommended', message: '' } as never));
   t.strictSame([played.writes, played.events], [['orders'], []]);
   t.equal((await cluster.records()).length, 1);

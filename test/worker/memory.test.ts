@@ -47,6 +47,9 @@ function churning(): { cluster: Cluster; names(): string[]; churn(): void; writt
     workloads: async () => [...stored.keys()].map((name) => deployment(name)),
     revisionDeployments: async () => [],
     limitRanges: async () => [],
+    vpas: async () => undefined,
+    async writeVpa() {},
+    async removeVpa() {},
     async writeStatus(one, memory) {
       written += 1;
       // Some of everything that can go wrong.
@@ -83,6 +86,7 @@ t.test('hundreds of cycles over records that come and go leave the heap as it wa
       );
     },
     rules: RULES,
+    strategy: 'rollout',
     gates: { enforcement: true, enabledByDefault: true },
     record: { group: 'oaas.io', kind: 'DeploymentRecord' },
     log: createLog('silent'),

@@ -1,7 +1,7 @@
 /** A cluster in memory, with the shape that a cycle asks for; every write and Event can be read back. */
 import { ApiException } from '@kubernetes/client-node';
 import { type Collected, usageKey } from '../../src/collect/usage.ts';
-import type { Json, JsonObject } from '../../src/domain/json.ts';
+import { type Json, type JsonObject, textAt } from '../../src/domain/json.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { MemoryStatus, RecordResource } from '../../src/domain/record.ts';
 import type { Usage } from '../../src/domain/usage.ts';
@@ -19,6 +19,8 @@ export type PlayedCluster = Cluster & {
   change(name: string, change: (record: RecordResource) => object): void;
   /** What was written so far, by record. */
   writes: string[];
+  /** The VerticalPodAutoscalers as they stand, by name. */
+  standing: Map<string, JsonObject>;
   /** `orders Recommended: …` */
   events: string[];
   lines: Line[];
@@ -29,7 +31,11 @@ export type PlayedCluster = Cluster & {
 export function playCluster(
   records: RecordResource[],
   workloads: JsonObject[],
-  { revisions = [], limitRanges = [] }: { revisions?: JsonObject[]; limitRanges?: JsonObject[] } = {},
+  {
+    revisions = [],
+    limitRanges = [],
+    vpa = true,
+  }: { revisions?: JsonObject[]; limitRanges?: JsonObject[]; vpa?: boolean } = {},
 ): PlayedCluster {
   let version = 0;
   /** As the API server keeps it: plain JSON, without what is undefined, of a new version. */
@@ -42,8 +48,9 @@ export function playCluster(
   for (const one of records) put(one);
   const [writes, events]: [string[], string[]] = [[], []];
   const { log, lines } = listenedLog();
+  const standing = new Map<string, JsonObject>();
   const cluster: PlayedCluster = {
-    ...{ writes, events, lines },
+    ...{ writes, events, lines, standing },
     status: (name) =>
       (stored.get(name)?.status as { nfr_recommendations?: { memory: MemoryStatus } })?.nfr_recommendations?.memory,
     change(name, change) {
@@ -59,6 +66,17 @@ export function playCluster(
     workloads: async () => workloads,
     revisionDeployments: async () => revisions,
     limitRanges: async () => limitRanges,
+    vpas: async () => (vpa ? [...standing.values()] : undefined),
+    async writeVpa(vpa) {
+      const name = textAt(vpa, 'metadata', 'name');
+      writes.push(name);
+      standing.set(name, structuredClone(vpa));
+    },
+    async removeVpa(vpa) {
+      const name = textAt(vpa, 'metadata', 'name');
+      writes.push(`-${name}`);
+      standing.delete(name);
+    },
     async writeStatus(record, memory) {
       const { name, resourceVersion } = record.metadata;
       const found = await cluster.reread(record);
@@ -75,7 +93,7 @@ export function playCluster(
         {
           ...{ cluster, usage, log, rules: RULES },
           gates: { enforcement: true, enabledByDefault: true },
-          record: { group: 'oaas.io', kind: 'DeploymentRecord' },
+          ...{ strategy: 'rollout', record: { group: 'oaas.io', kind: 'DeploymentRecord' } },
           ...more,
         },
         now,

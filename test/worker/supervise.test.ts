@@ -107,10 +107,10 @@ t.test('the real thread works: a cycle against an API server that fails, then on
   await until('metrics before the first cycle', () =>
     supervised.metrics().includes('oaas_tuner_cycles_total{outcome="ok"} 0'),
   );
-  // Records, Deployments, Knative Services, Revisions' Deployments, LimitRanges.
-  await answer(5, 'refuse');
+  // Records, Deployments, Knative Services, Revisions' Deployments, LimitRanges, VerticalPodAutoscalers.
+  await answer(6, 'refuse');
   await cycles('failed', 1);
-  await answer(5, 'reply');
+  await answer(6, 'reply');
   await cycles('ok', 1);
   t.strictSame(lines, [], 'it did not die');
 });
