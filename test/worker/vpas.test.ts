@@ -52,6 +52,17 @@ t.test(
   },
 );
 
+t.test('a template that still holds values of ours may get the manifest’s back with the next pod', async (t) => {
+  const book = { request: { set: '224Mi', was: '400Mi' }, limit: { set: '448Mi', was: '420Mi' } };
+  const annotations = { 'tuning.oaas.io/applied': JSON.stringify({ function: book }) };
+  const orders = deployment('orders', '224Mi/448Mi', { labels: { 'oaas.io/owner': 'orders' }, annotations });
+  const cluster = playCluster([record('orders', { enforce: true })], [orders]);
+  await cluster.work(usage, NOW, vpa);
+  // 224Mi/336Mi is applied; in a pod of the manifest only 336Mi × 400 / 420 = 320Mi gives that limit.
+  t.match(cluster.status('orders')?.containers[0]?.applied, { request: '224Mi', limit: '336Mi' });
+  t.equal(target(cluster.standing.get(NAME)), '320Mi');
+});
+
 t.test('it goes with its reason', async (t) => {
   const ways: [string, Parameters<ReturnType<typeof playCluster>['work']>[2]][] = [
     ['another strategy', { strategy: 'rollout' }],
