@@ -33,6 +33,28 @@ const TABLE = {
     false,
     'The gate: whether applied values may reach the workloads of records with `enforce: true`.',
   ),
+  strategy: choice(
+    `${OPRC}ENFORCEMENT_STRATEGY`,
+    'rollout',
+    ['rollout', 'admission', 'vpa'],
+    'How applied values reach running workloads: a rollout is asked for, or they wait for the next change of the template.',
+  ),
+  rolloutsPerNamespace: integer(
+    `${OPRC}ROLLOUTS_PER_NAMESPACE`,
+    2,
+    1,
+    1000,
+    'workloads',
+    'At most so many workloads of a namespace roll out at once on our request …',
+  ),
+  rolloutsPerCluster: integer(
+    `${OPRC}ROLLOUTS_PER_CLUSTER`,
+    10,
+    1,
+    10_000,
+    'workloads',
+    '… and at most so many of the cluster.',
+  ),
   knative: flag(`${OPRC}FEATURES_KNATIVE`, true, 'Whether Knative Services are tuned, where the cluster serves them.'),
   intervalSeconds: integer(
     `${OPRC}ANALYZER_INTERVAL_SECS`,

@@ -14,7 +14,7 @@ import {
 import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { reason } from '../log.ts';
 
-/** A kind of resource, as it stands in the API's path. */
+/** A kind of resource, as it stands in the API's path; the core group's name is empty. */
 export type ResourceType = { group: string; version: string; plural: string };
 
 /** A list as of one resource version. */
@@ -28,11 +28,14 @@ export type Api = {
   list(type: ResourceType, labelSelector?: string): Promise<Listed>;
   /** Server-side apply of a namespaced object's status, as the field manager `oaas-tuner`. @throws {ApiError} */
   applyStatus(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
+  /** Server-side apply of a namespaced object's own fields, as the same. @throws {ApiError} */
+  apply(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
   createEvent(namespace: string, body: JsonObject): Promise<void>;
-  listLimitRanges(): Promise<JsonObject[]>;
   /** The account that these requests are made as, e.g. `system:serviceaccount:oaas-system:oaas-tuner`. */
   account(): Promise<string>;
 };
+
+export const NAMESPACES: ResourceType = { group: '', version: 'v1', plural: 'namespaces' };
 
 /** The name under which our fields stand in `managedFields`. */
 export const FIELD_MANAGER = 'oaas-tuner';
@@ -54,20 +57,31 @@ export function createApi(config: KubeConfig): Api {
   const core = config.makeApiClient(CoreV1Api);
   const authentication = config.makeApiClient(AuthenticationV1Api);
 
+  const coreLists: Record<string, (options: object) => Promise<unknown>> = {
+    namespaces: (options) => core.listNamespace(options),
+    limitranges: (options) => core.listLimitRangeForAllNamespaces(options),
+    resourcequotas: (options) => core.listResourceQuotaForAllNamespaces(options),
+  };
+
   return {
     async list({ group, version, plural }, labelSelector) {
       const items: JsonObject[] = [];
       let page: JsonObject | undefined;
       do {
         const next = textAt(page, 'metadata', 'continue');
-        page = await attempt(`list ${plural}.${group}`, () =>
-          custom.listCustomObjectForAllNamespaces({
-            ...{ group, version, resourcePlural: plural, limit: PAGE },
-            ...(labelSelector !== undefined && { labelSelector }),
-            ...(next !== '' && { _continue: next }),
-          }),
-        );
-        const apiVersion = `${group}/${version}`;
+        const options = {
+          limit: PAGE,
+          ...(labelSelector !== undefined && { labelSelector }),
+          ...(next !== '' && { _continue: next }),
+        };
+        // The client for custom objects knows no path of the core group.
+        const ofCore = coreLists[plural];
+        page = (await attempt(`list ${plural}.${group}`, () =>
+          group === '' && ofCore
+            ? ofCore(options)
+            : custom.listCustomObjectForAllNamespaces({ group, version, resourcePlural: plural, ...options }),
+        )) as JsonObject;
+        const apiVersion = group === '' ? version : `${group}/${version}`;
         const kind = textAt(page, 'kind').replace(/List$/, '');
         // Items of a built-in list carry neither; a reader of a single object expects both.
         for (const item of listOf(page?.items)) items.push({ apiVersion, kind, ...item });
@@ -82,14 +96,18 @@ export function createApi(config: KubeConfig): Api {
         ),
       );
     },
+    async apply({ group, version, plural }, namespace, name, body) {
+      await attempt(`apply ${plural} ${namespace}/${name}`, () =>
+        custom.patchNamespacedCustomObject(
+          { group, version, namespace, plural, name, body, fieldManager: FIELD_MANAGER, force: true },
+          setHeaderOptions('Content-Type', PatchStrategy.ServerSideApply),
+        ),
+      );
+    },
     async createEvent(namespace, body) {
       await attempt(`create an Event in ${namespace}`, () =>
         core.createNamespacedEvent({ namespace, body: body as never }),
       );
-    },
-    async listLimitRanges() {
-      const { items } = await attempt('list limitranges', () => core.listLimitRangeForAllNamespaces());
-      return listOf(items);
     },
     async account() {
       const review = await attempt('ask who we are', () => authentication.createSelfSubjectReview({ body: {} }));

@@ -1,11 +1,12 @@
 /** What a cycle asks of the cluster, and the real one behind it. */
-import type { JsonObject } from '../domain/json.ts';
+import { type JsonObject, textAt } from '../domain/json.ts';
 import type { MemoryStatus, RecordResource } from '../domain/record.ts';
-import { OWNER_LABEL } from '../domain/workload.ts';
-import { type Api, ApiError, type ResourceType } from '../kube/api.ts';
+import { kindOf, OWNER_LABEL, ROLLOUT_ANNOTATION } from '../domain/workload.ts';
+import { type Api, ApiError, NAMESPACES, type ResourceType } from '../kube/api.ts';
 import { eventBody } from '../kube/events.ts';
 import { RECORD_GROUP, RECORD_VERSION } from '../kube/records.ts';
 import type { RecordEvent } from '../record/events.ts';
+import type { Around } from './around.ts';
 
 export type Cluster = {
   records(): Promise<RecordResource[]>;
@@ -14,20 +15,29 @@ export type Cluster = {
   /** Deployments that Knative made for the Revisions of its Services */
   revisionDeployments(): Promise<JsonObject[]>;
   limitRanges(): Promise<JsonObject[]>;
+  /** What else bounds the rollouts of workloads. */
+  around(): Promise<Around>;
   /** Writes our part of the record's status, and nothing else of it. */
   writeStatus(record: RecordResource, memory: MemoryStatus): Promise<void>;
+  /** Writes the one annotation by which admission knows that the applied values shall come in now. */
+  requestRollout(workload: JsonObject, id: string): Promise<void>;
   emit(record: RecordResource, event: RecordEvent): Promise<void>;
 };
 
 const DEPLOYMENTS: ResourceType = { group: 'apps', version: 'v1', plural: 'deployments' };
 const KNATIVE_SERVICES: ResourceType = { group: 'serving.knative.dev', version: 'v1', plural: 'services' };
+const LIMIT_RANGES: ResourceType = { group: '', version: 'v1', plural: 'limitranges' };
+const QUOTAS: ResourceType = { group: '', version: 'v1', plural: 'resourcequotas' };
+const AUTOSCALERS: ResourceType = { group: 'autoscaling', version: 'v2', plural: 'horizontalpodautoscalers' };
+const VERTICAL: ResourceType = { group: 'autoscaling.k8s.io', version: 'v1', plural: 'verticalpodautoscalers' };
 
 export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cluster {
-  const listOptional = async (type: ResourceType, selector: string) => {
+  const itemsOf = async (type: ResourceType) => (await api.list(type)).items;
+  const listOptional = async (type: ResourceType, selector?: string) => {
     try {
       return (await api.list(type, selector)).items;
     } catch (error) {
-      // A cluster without Knative is no error.
+      // A cluster without Knative, or without VerticalPodAutoscalers, is no error.
       if (error instanceof ApiError && error.code === 404) return [];
       throw error;
     }
@@ -46,11 +56,27 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
     async revisionDeployments() {
       return knative ? (await api.list(DEPLOYMENTS, 'serving.knative.dev/service')).items : [];
     },
-    limitRanges: () => api.listLimitRanges(),
+    limitRanges: () => itemsOf(LIMIT_RANGES),
+    async around() {
+      const [namespaces, autoscalers, verticalAutoscalers, quotas] = await Promise.all([
+        itemsOf(NAMESPACES),
+        itemsOf(AUTOSCALERS),
+        listOptional(VERTICAL),
+        itemsOf(QUOTAS),
+      ]);
+      return { namespaces, autoscalers, verticalAutoscalers, quotas };
+    },
     async writeStatus({ kind, metadata: { namespace, name } }, memory) {
       const status = { nfr_recommendations: { memory } } as unknown as JsonObject;
       const body = { apiVersion: `${RECORD_GROUP}/${RECORD_VERSION}`, kind, metadata: { namespace, name }, status };
       await api.applyStatus(records, namespace, name, body);
+    },
+    async requestRollout(workload, id) {
+      const { apiVersion, kind } = workload;
+      const [namespace, name] = [textAt(workload, 'metadata', 'namespace'), textAt(workload, 'metadata', 'name')];
+      const type = kindOf(workload) === 'KnativeService' ? KNATIVE_SERVICES : DEPLOYMENTS;
+      const metadata = { namespace, name, annotations: { [ROLLOUT_ANNOTATION]: id } };
+      await api.apply(type, namespace, name, { apiVersion, kind, metadata });
     },
     async emit(record, event) {
       await api.createEvent(record.metadata.namespace, eventBody(record, event, new Date()));

@@ -19,6 +19,7 @@ export function onlyWhile(leads: () => boolean, cluster: Cluster): Guarded {
     cluster: {
       ...cluster,
       writeStatus: (record, memory) => guarded(() => cluster.writeStatus(record, memory)),
+      requestRollout: (workload, id) => guarded(() => cluster.requestRollout(workload, id)),
       emit: (record, event) => guarded(() => cluster.emit(record, event)),
     },
     async idle() {

@@ -31,6 +31,9 @@ export type Told = { metrics: string } | { leadsUntil: number };
 /** A query that takes longer than this would not be answered usefully any more. */
 const QUERY_TIMEOUT_MS = 30_000;
 
+/** A watch event is milliseconds behind its write; a replica that has not seen it costs one more request, no more. */
+const CATCH_UP_MS = 500;
+
 /** The Lease's name; its namespace is the tuner's own. */
 const LEASE = 'oaas-tuner';
 
@@ -87,7 +90,10 @@ function worker(settings: Settings, cluster: Cluster, log: Log): () => Promise<v
   const parts: Parts = {
     cluster,
     usage: (targets, now) => collectUsage(prometheus, targets, { ...settings, matchers }, now),
+    storesCatchUp: () => sleep(CATCH_UP_MS),
     rules: rulesOf(settings),
+    limits: { perNamespace: settings.rolloutsPerNamespace, perCluster: settings.rolloutsPerCluster },
+    strategy: settings.strategy,
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
     record: { group: RECORD_GROUP, kind: settings.recordKind },
     log,

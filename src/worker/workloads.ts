@@ -2,7 +2,7 @@
 import { asWritten, readBook } from '../admit/book.ts';
 import { leaveAlone, type RecordKind } from '../admit/scope.ts';
 import type { Target } from '../collect/usage.ts';
-import { at, type JsonObject, textAt } from '../domain/json.ts';
+import { at, type Json, type JsonObject, textAt } from '../domain/json.ts';
 import { parseQuantity, readBytes } from '../domain/quantity.ts';
 import type { RecordResource, Tuning } from '../domain/record.ts';
 import { bytesOf, kindOf, memoryOf, ownerOf, type Pair, tunedContainers, workloadRef } from '../domain/workload.ts';
@@ -11,7 +11,14 @@ import { createRecordStore } from '../store/records.ts';
 
 /** A tuned container, what its template says now, and what it would say without us. Bytes. */
 export type LiveContainer = { name: string; current: Pair<number>; written: Pair<number> };
-export type Workload = Target & { name: string; containers: LiveContainer[] };
+export type Workload = Target & {
+  name: string;
+  containers: LiveContainer[];
+  /** how many pods it wants */
+  replicas: number;
+  /** as it was listed */
+  object: JsonObject;
+};
 export type OwnedWorkloads = { record: RecordResource; tuning: Tuning; workloads: Workload[] };
 
 /** The label by which Knative marks the Deployments of a Service's Revisions. */
@@ -52,27 +59,28 @@ export function byRecord(
 function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<string, JsonObject[]>): Workload {
   const kind = kindOf(object) ?? 'Deployment';
   const name = textAt(object, 'metadata', 'name');
-  const revisions = (deploymentsOf.get(`${namespace}/${name}`) ?? []).map((deployment) =>
-    textAt(deployment, 'metadata', 'name'),
-  );
+  const deployments = kind === 'Deployment' ? [object] : (deploymentsOf.get(`${namespace}/${name}`) ?? []);
+  const replicas = deployments.map((deployment) => Number(at(deployment, 'spec', 'replicas') ?? 1));
   const book = readBook(object);
   const containers = tunedContainers(object).map(({ name, json }) => ({
     name,
-    current: currentMemory(json),
+    current: currentMemory(memoryOf(json)),
     written: bytesOf(asWritten(json, book?.get(name))),
   }));
   return {
     namespace,
     name,
     ref: workloadRef(kind, name),
-    deployments: kind === 'Deployment' ? [name] : revisions,
+    deployments: deployments.map((deployment) => textAt(deployment, 'metadata', 'name')),
     containers,
+    replicas: replicas.reduce((sum, count) => sum + count, 0),
+    object,
   };
 }
 
 /** In bytes. A container with a limit and no request gets the limit as its request (API server defaulting of pods). */
-function currentMemory(container: JsonObject): Pair<number> {
-  const current = bytesOf(memoryOf(container));
+export function currentMemory(values: Pair<Json>): Pair<number> {
+  const current = bytesOf(values);
   if (current.request === undefined && current.limit !== undefined) current.request = current.limit;
   return current;
 }

@@ -32,6 +32,9 @@ export function playCluster(records: RecordResource[], workloads: JsonObject[], 
     workloads: async () => [...live.values()],
     revisionDeployments: async () => [],
     limitRanges: async () => [],
+    around: async () => ({ namespaces: [], autoscalers: [], verticalAutoscalers: [], quotas: [] }),
+    // With the demo's strategy nothing is asked for.
+    async requestRollout() {},
     async writeStatus({ metadata: { name } }, memory) {
       const status = { nfr_recommendations: { memory } } as unknown as JsonObject;
       const written = { ...record(name), status };

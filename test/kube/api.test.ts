@@ -3,6 +3,7 @@ import { type Api, ApiError, createApi } from '../../src/kube/api.ts';
 import { type Asked, page, playApiServer, stored } from './played-api-server.ts';
 
 const RECORDS = { group: 'oaas.io', version: 'v1alpha1', plural: 'deploymentrecords' };
+const LIMIT_RANGES = { group: '', version: 'v1', plural: 'limitranges' };
 
 async function played(t: Test) {
   const server = await playApiServer();
@@ -73,12 +74,12 @@ t.test('a status is applied as oaas-tuner, by force, and exactly as it was given
 
 t.test('LimitRanges, an Event and the own account', async (t) => {
   const { server, api } = await played(t);
-  const ranges = api.listLimitRanges();
+  const ranges = api.list(LIMIT_RANGES);
   const list = await server.next();
   t.equal(list.path, '/api/v1/limitranges');
   const spec = { limits: [{ type: 'Container', max: { memory: '1Gi' } }] };
   list.reply({ kind: 'LimitRangeList', metadata: {}, items: [{ metadata: { name: 'a', namespace: 'shop' }, spec }] });
-  t.match(await ranges, [{ metadata: { namespace: 'shop' }, spec }]);
+  t.match((await ranges).items, [{ metadata: { namespace: 'shop' }, spec }]);
 
   const created = api.createEvent('shop', { metadata: { generateName: 'orders.' }, reason: 'Recommended' });
   const event = await server.next();
@@ -115,10 +116,10 @@ t.test("a refusal is one sentence in the API server's words, with its code", asy
   t.equal(event.message, 'create an Event in shop: no namespace (HTTP 404)');
   const ranges = await refused(
     t,
-    (api) => api.listLimitRanges(),
+    (api) => api.list(LIMIT_RANGES),
     (asked) => asked.refuse(500, 'no etcd'),
   );
-  t.equal(ranges.message, 'list limitranges: no etcd (HTTP 500)');
+  t.equal(ranges.message, 'list limitranges.: no etcd (HTTP 500)');
   t.equal(
     (
       await refused(

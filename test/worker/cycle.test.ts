@@ -25,7 +25,8 @@ t.test('what was measured becomes the recommendation of the record, with one Eve
     'orders Recommended: Deployment/orders container function: 256Mi/512Mi -> 224Mi/336Mi (p95',
   );
   t.strictSame(report, {
-    ...{ records: 1, workloads: 1, containers: 1, recommended: 1, applied: 0, written: 1, failed: 0 },
+    ...{ records: 1, workloads: 1, containers: 1, recommended: 1, applied: 0, 'taken-back': 0, written: 1, failed: 0 },
+    rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
   });
   t.match(cluster.lines, [{ msg: 'recommended', namespace: 'shop', record: 'orders', container: 'function' }]);
 });
