@@ -20,7 +20,7 @@ export type Progress = {
 /**
  * What became of the last request, before anything new is decided.
  *
- * @param pending whether applied values are not what runs
+ * @param pending whether values that it was about do not run
  * @param now milliseconds since the epoch
  */
 export function followRollout(

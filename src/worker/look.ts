@@ -108,7 +108,12 @@ function lookAtRollout(
   );
   const outcome = outcomeOf(workload, { ...tuning, applied: Object.fromEntries(applied) }, found, judge);
   const isPending = outcome.changes.length > 0 || outcome.refused !== undefined;
-  const entry = followRollout(last, isPending, progress, now);
+  // A container that was decided about since the request is none of what was asked for.
+  const asked = last.state === 'Requested' ? moment(last.id) : Number.POSITIVE_INFINITY;
+  const decidedAt = (name: string) => found.find((one) => one.name === name)?.finding.applied?.at ?? 0;
+  const isMissing =
+    isPending && (outcome.changes.length === 0 || outcome.changes.some(({ name }) => decidedAt(name) <= asked));
+  const entry = followRollout(last, isMissing, progress, now);
   if (!isPending) return { workload, entry, decidedAt: 0 };
   const killedAt = (name: string) => usage.get(usageKey(workload.namespace, workload.ref, name))?.oomLimit;
   const { cooldownSeconds } = rules;
@@ -117,7 +122,7 @@ function lookAtRollout(
     workload,
     entry,
     pending: pendingOf(workload, outcome, found, entry, facts),
-    decidedAt: Math.max(0, ...found.map(({ finding }) => finding.applied?.at ?? 0)),
+    decidedAt: Math.max(0, ...found.map(({ name }) => decidedAt(name))),
     ...(outcome.refused !== undefined && { refused: outcome.refused }),
   };
 }
