@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { createApi } from './kube/api.ts';
 import { connect } from './kube/connect.ts';
-import { followRecords, RECORD_GROUP } from './kube/records.ts';
+import { followNamespaces, followRecords, RECORD_GROUP } from './kube/records.ts';
 import { secretClient } from './kube/secret.ts';
 import { trustClient } from './kube/webhook-configuration.ts';
 import { type Log, reason } from './log.ts';
@@ -16,6 +16,7 @@ import { createOpsServer } from './serve/ops.ts';
 import { followCertificate, ownCertificate, readClientCa, serveWith, tlsOptions } from './serve/reload.ts';
 import { createReviewServer } from './serve/reviews.ts';
 import type { Settings } from './settings.ts';
+import { createPausedNamespaces, type PausedNamespaces } from './store/paused-namespaces.ts';
 import { createRecordStore, type RecordStore } from './store/records.ts';
 import { enabledByDefault } from './worker/rules.ts';
 import { superviseWorker } from './worker/supervise.ts';
@@ -59,18 +60,19 @@ const TLS_SECRET = 'oaas-tuner-tls';
 export async function startApp(
   settings: Settings,
   log: Log,
-  open: (store: RecordStore) => Promise<Edges>,
+  open: (store: RecordStore, namespaces: PausedNamespaces) => Promise<Edges>,
 ): Promise<App> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const store = createRecordStore();
+  const namespaces = createPausedNamespaces();
   storeMetrics(registry, store);
 
   const clientCa = settings.clientCa === '' ? undefined : await readClientCa(settings.clientCa);
   let served = settings.certificates === 'files' ? await ownCertificate(settings.tlsDir, log) : undefined;
   certificateMetrics(registry, () => served?.expiry ?? Number.NaN);
 
-  const edges = await open(store);
+  const edges = await open(store, namespaces);
   leaderMetrics(registry, () => edges.leads?.() ?? false);
   // What VPA gives to pods must not stand in their template, too: the proportion that VPA keeps is the template's.
   const enforcement = settings.enforcement && settings.strategy !== 'vpa';
@@ -80,6 +82,7 @@ export async function startApp(
   const reviews = createReviewServer({
     tls: tlsOptions(served, clientCa),
     store,
+    namespaces,
     context,
     metrics: admissionMetrics(registry),
     log,
@@ -89,6 +92,7 @@ export async function startApp(
   const notReady = () => {
     if (stopping) return 'stopping';
     if (!served) return 'there is no certificate yet';
+    if (!namespaces.ready()) return 'the namespaces have not been listed yet';
     return store.ready() ? undefined : 'the records have not been listed yet';
   };
   const ops = createOpsServer({ registry, workerMetrics: () => edges.workerMetrics?.() ?? '', notReady });
@@ -137,12 +141,20 @@ export async function startApp(
   return app;
 }
 
-/** The cluster as the store's source, and the worker on its own thread. */
-export async function openCluster(store: RecordStore, settings: Settings, log: Log): Promise<Edges> {
+/** The cluster as the stores' source, and the worker on its own thread. */
+export async function openCluster(
+  store: RecordStore,
+  namespaces: PausedNamespaces,
+  settings: Settings,
+  log: Log,
+): Promise<Edges> {
   const config = connect();
   const api = createApi(config);
   const abort = new AbortController();
-  const following = followRecords(config, api, settings.recordPlural, store, { log, signal: abort.signal });
+  const following = Promise.all([
+    followRecords(config, api, settings.recordPlural, store, { log, signal: abort.signal }),
+    followNamespaces(config, api, namespaces, { log, signal: abort.signal }),
+  ]);
   if (settings.prometheusUrl === '')
     log.warn('OPRC_CRM_PROM_URL is not set: nothing is observed, overrides still work');
   const needed = settings.prometheusUrl !== '' || settings.namespace !== '';

@@ -12,7 +12,7 @@ const { settings } = read;
 const log = createLog(settings.logLevel);
 
 try {
-  const app = await startApp(settings, log, (store) => openCluster(store, settings, log));
+  const app = await startApp(settings, log, (store, namespaces) => openCluster(store, namespaces, settings, log));
   let stopping = false;
   const stop = async (drainSeconds: number) => {
     // A second signal is from someone who does not want to wait.

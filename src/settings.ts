@@ -42,6 +42,22 @@ const TABLE = {
     ['rollout', 'admission', 'vpa'],
     'How applied values reach running workloads: a rollout is asked for, they wait for the next change of the template, or VPA applies them.',
   ),
+  rolloutsPerNamespace: integer(
+    `${OPRC}ROLLOUTS_PER_NAMESPACE`,
+    2,
+    1,
+    1000,
+    'workloads',
+    'At most so many workloads of a namespace roll out at once on our request …',
+  ),
+  rolloutsPerCluster: integer(
+    `${OPRC}ROLLOUTS_PER_CLUSTER`,
+    10,
+    1,
+    10_000,
+    'workloads',
+    '… and at most so many of the cluster.',
+  ),
   knative: flag(`${OPRC}FEATURES_KNATIVE`, true, 'Whether Knative Services are tuned, where the cluster serves them.'),
   intervalSeconds: integer(
     `${OPRC}ANALYZER_INTERVAL_SECS`,

@@ -19,7 +19,9 @@ function everything() {
 }
 
 const REPORT = {
-  ...{ records: 3, workloads: 2, containers: 4, recommended: 2, applied: 1, written: 2, failed: 1, conflicts: 3 },
+  ...{ records: 3, workloads: 2, containers: 4, recommended: 2, applied: 1, 'taken-back': 1, written: 2, failed: 1 },
+  conflicts: 3,
+  rollouts: { asked: 2, failed: 1, underWay: 3, waiting: { cooldown: 4 } },
   steps: { list: 0.1, collect: 0.5, decide: 0.2, write: 0.7 },
 };
 
@@ -95,6 +97,12 @@ t.test('a cycle tells what it did, or why not', async (t) => {
   t.match(await text(), 'oaas_tuner_cycles_total{outcome="ok"} 1');
   t.match(await text(), 'oaas_tuner_decisions_total{change="recommended"} 2');
   t.match(await text(), 'oaas_tuner_decisions_total{change="applied"} 1');
+  t.match(await text(), 'oaas_tuner_decisions_total{change="taken-back"} 1');
+  t.match(await text(), 'oaas_tuner_rollouts_total{event="asked"} 2');
+  t.match(await text(), 'oaas_tuner_rollouts_total{event="failed"} 1');
+  t.match(await text(), 'oaas_tuner_rollouts_under_way 3');
+  t.match(await text(), 'oaas_tuner_workloads_waiting{reason="cooldown"} 4');
+  t.match(await text(), 'oaas_tuner_workloads_waiting{reason="quota"} 0');
   t.match(await text(), 'oaas_tuner_status_writes_total 2');
   t.match(await text(), 'oaas_tuner_record_failures_total 1');
   t.match(await text(), 'oaas_tuner_observed_workloads 2');

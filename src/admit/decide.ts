@@ -10,6 +10,7 @@ import {
   annotation,
   type Container,
   FIELDS,
+  isPaused,
   kindOf,
   memoryOf,
   type Pair,
@@ -30,6 +31,8 @@ export type Context = {
   tuning: Tuning | undefined;
   storeReady: boolean;
   gates: Gates;
+  /** the namespace carries the annotation that pauses enforcement */
+  namespacePaused: boolean;
   record: RecordKind;
   /** the worker's own account: only its rollout requests count */
   ownAccount: string | undefined;
@@ -75,7 +78,7 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   const book = ownBook && (!untouched || sameBook(ownBook, oldBook)) ? ownBook : oldBook;
   // Without a book on either side, reading the templates by it would only compare them a second time.
   const asWrittenBefore = () => book.size + oldBook.size > 0 && sameTemplate(object, oldObject, book, oldBook);
-  const leftAlone = updates && !asksForRollout(request, context) && (untouched || asWrittenBefore());
+  const leftAlone = updates && !asksForRollout(request, object, context) && (untouched || asWrittenBefore());
   const canKeep = leftAlone && book.size > 0;
   if (!context.tuning && !context.storeReady && !canKeep) return { ...nothing, reason: 'store-not-ready' };
   if (!context.tuning && book.size === 0) return { ...nothing, reason: 'unknown-record' };
@@ -160,12 +163,13 @@ function conclude(
 type Wanted = { all: Pair<Json>; overrides: Pair<Json>; rungs: Injected['rung'][] };
 
 /** What the ladder wants for the container, and the part of it that a person wrote. */
-function wanted(container: Container, object: unknown, { tuning, gates }: Context): Wanted {
+function wanted(container: Container, object: unknown, { tuning, gates, namespacePaused }: Context): Wanted {
   const values: Wanted = { all: {}, overrides: {}, rungs: [] };
   const kind = kindOf(object);
   if (!tuning || !kind) return values;
   const ref = workloadRef(kind, textAt(object, 'metadata', 'name'));
-  const injected = ladder(tuning, gates, ref, container.name);
+  const enforcement = gates.enforcement && !namespacePaused && !isPaused(object);
+  const injected = ladder(tuning, { ...gates, enforcement }, ref, container.name);
   for (const field of FIELDS) {
     const found = injected[field];
     if (!found) continue;
@@ -176,10 +180,15 @@ function wanted(container: Container, object: unknown, { tuning, gates }: Contex
   return values;
 }
 
-/** Only the worker's own account may ask for a rollout; anyone else's change of the annotation is just metadata. */
-function asksForRollout({ object, oldObject, username }: AdmissionRequest, { ownAccount }: Context): boolean {
+/**
+ * Only the worker's own account may ask for a rollout, and only of applied values: where they were taken out of force
+ * while its request was on the way, the request is just metadata, as anyone else's change of the annotation.
+ */
+function asksForRollout(request: AdmissionRequest, object: unknown, context: Context): boolean {
   const asked = annotation(object, ROLLOUT_ANNOTATION);
-  return asked !== undefined && asked !== annotation(oldObject, ROLLOUT_ANNOTATION) && username === ownAccount;
+  if (asked === undefined || asked === annotation(request.oldObject, ROLLOUT_ANNOTATION)) return false;
+  if (request.username !== context.ownAccount) return false;
+  return tunedContainers(object).some((container) => wanted(container, object, context).rungs.includes('applied'));
 }
 
 /** Knative refuses any change of a template that keeps its own revision name (`VerifyNameChange`). */

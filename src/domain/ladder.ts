@@ -21,8 +21,8 @@ export function isEnabled(tuning: Pick<Tuning, 'enabled'>, gates: Gates): boolea
 }
 
 /** Whether applied values count for this record. */
-export function isEnforced(tuning: Pick<Tuning, 'enabled' | 'enforce'>, gates: Gates): boolean {
-  return gates.enforcement && tuning.enforce && isEnabled(tuning, gates);
+export function isEnforced(tuning: Pick<Tuning, 'enabled' | 'enforce' | 'paused'>, gates: Gates): boolean {
+  return gates.enforcement && tuning.enforce && !tuning.paused && isEnabled(tuning, gates);
 }
 
 /**

@@ -3,13 +3,21 @@
  * `Tuning` that admission needs of it.
  */
 import type { JsonObject } from './json.ts';
+import type { Wait } from './waits.ts';
 import type { Pair } from './workload.ts';
 
 /** A record as it comes from the API or a file; `spec` and `status` may hold anything. */
 export type RecordResource = {
   apiVersion: string;
   kind: string;
-  metadata: { name: string; namespace: string; uid?: string; resourceVersion?: string; generation?: number };
+  metadata: {
+    name: string;
+    namespace: string;
+    uid?: string;
+    resourceVersion?: string;
+    generation?: number;
+    annotations?: Record<string, string>;
+  };
   spec?: JsonObject;
   status?: JsonObject;
 };
@@ -30,6 +38,8 @@ export type Tuning = {
   /** `undefined`: the record does not say, and the profile decides */
   enabled: boolean | undefined;
   enforce: boolean;
+  /** the record carries the annotation that pauses enforcement */
+  paused: boolean;
   /** by `container` or, more specific, `workload/container`; only values that can be meant */
   overrides: Readonly<Record<string, Pair<string>>>;
   /** by `Deployment/orders/function` */
@@ -44,6 +54,16 @@ export type Phase = (typeof PHASES)[number];
 /** A request and limit with the moment at which they were decided (RFC 3339). */
 export type Decision = { request: string; limit: string; at: string };
 
+/** Applied values, with what is needed to take them back. */
+export type AppliedDecision = Decision & {
+  /** what ran before, until the values have lasted a cooldown */
+  previous?: Pair<string>;
+  /** this container's own cooldown, once it was taken back */
+  cooldown_seconds?: number;
+  /** the values came back because others made it worse, and do not run yet */
+  taken_back?: boolean;
+};
+
 /** One container's entry in `status.nfr_recommendations.memory.containers`. Values are quantities. */
 export type ContainerStatus = {
   name: string;
@@ -52,7 +72,7 @@ export type ContainerStatus = {
   current: Pair<string>;
   observed?: { ws_avg: string; ws_p95: string; ws_max: string; window: string };
   recommended?: Decision;
-  applied?: Decision;
+  applied?: AppliedDecision;
   /** what a person wrote in the record's overrides for this container */
   override?: Pair<string>;
   /** why the data must not lower anything */
@@ -67,10 +87,37 @@ export type HistoryEntry = {
   at: string;
   workload: string;
   container: string;
-  change: 'recommended' | 'applied';
+  change: Change;
   from?: Pair<string>;
   to: Pair<string>;
   rationale: string;
+  /** what came of applied values: `rolled out at …`, `taken back at …`, … */
+  outcome?: string;
+};
+
+export const CHANGES = ['recommended', 'applied', 'taken-back'] as const;
+export type Change = (typeof CHANGES)[number];
+
+/**
+ * The states of a workload's rollout. `Requested`: the annotation was, or is about to be, written; `Rolling`: the values
+ * are in the pod template; `Failed`: they did not come, or the pods did not become available.
+ */
+export const ROLLOUT_STATES = ['Waiting', 'Requested', 'Rolling', 'Done', 'Failed'] as const;
+
+/** One workload's entry in `status.nfr_recommendations.memory.rollouts`. */
+export type RolloutStatus = {
+  /** e.g. `Deployment/orders` */
+  workload: string;
+  state: (typeof ROLLOUT_STATES)[number];
+  /** why it waits */
+  reason?: Wait;
+  message?: string;
+  /** what the last request wrote into the workload's annotation: its moment */
+  id?: string;
+  /** how often the same values have been asked for without coming */
+  tries?: number;
+  /** since when the values that were applied last run */
+  at?: string;
 };
 
 /** `status.nfr_recommendations.memory`: everything in a record that oaas-tuner owns. */
@@ -84,6 +131,8 @@ export type MemoryStatus = {
   request?: string;
   limit?: string;
   containers: ContainerStatus[];
+  /** by workload; those without one have not been asked for any */
+  rollouts?: RolloutStatus[];
   /** newest first */
   history: HistoryEntry[];
 };

@@ -12,6 +12,9 @@ export const APPLIED_ANNOTATION = 'tuning.oaas.io/applied';
 /** The workload's metadata annotation by which the worker asks for a rollout. */
 export const ROLLOUT_ANNOTATION = 'tuning.oaas.io/rollout';
 
+/** On a workload, a record or a namespace: `"true"` takes applied values out of force, and nothing is asked for. */
+export const PAUSED_ANNOTATION = 'tuning.oaas.io/paused';
+
 /** `KnativeService` is a `serving.knative.dev` Service: the word keeps it apart from the core Service. */
 export type WorkloadKind = 'Deployment' | 'KnativeService';
 
@@ -52,6 +55,11 @@ export function ownerOf(object: unknown): string | undefined {
 export function annotation(object: unknown, key: string): string | undefined {
   const value = at(object, 'metadata', 'annotations', key);
   return typeof value === 'string' ? value : undefined;
+}
+
+/** Whether the object itself, of whatever kind, says that enforcement is paused. */
+export function isPaused(object: unknown): boolean {
+  return annotation(object, PAUSED_ANNOTATION) === 'true';
 }
 
 /**

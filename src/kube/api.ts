@@ -15,7 +15,7 @@ import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { reason } from '../log.ts';
 import { slim } from './slim.ts';
 
-/** A kind of resource, as it stands in the API's path. */
+/** A kind of resource, as it stands in the API's path; the core group's name is empty. */
 export type ResourceType = { group: string; version: string; plural: string };
 
 /** A list as of one resource version. */
@@ -36,10 +36,11 @@ export type Api = {
   /** Deletes one object as it was read; one that is gone already is fine. @throws {ApiError} with code 409 when it has changed */
   remove(type: ResourceType, namespace: string, name: string, resourceVersion: string): Promise<void>;
   createEvent(namespace: string, body: JsonObject): Promise<void>;
-  listLimitRanges(): Promise<JsonObject[]>;
   /** The account that these requests are made as, e.g. `system:serviceaccount:oaas-system:oaas-tuner`. */
   account(): Promise<string>;
 };
+
+export const NAMESPACES: ResourceType = { group: '', version: 'v1', plural: 'namespaces' };
 
 /** The name under which our fields stand in `managedFields`. */
 export const FIELD_MANAGER = 'oaas-tuner';
@@ -64,24 +65,35 @@ export function createApi(config: KubeConfig): Api {
   const core = config.makeApiClient(CoreV1Api);
   const authentication = config.makeApiClient(AuthenticationV1Api);
 
+  const coreLists: Record<string, (options: object) => Promise<unknown>> = {
+    namespaces: (options) => core.listNamespace(options),
+    limitranges: (options) => core.listLimitRangeForAllNamespaces(options),
+    resourcequotas: (options) => core.listResourceQuotaForAllNamespaces(options),
+  };
+
   return {
     async list({ group, version, plural }, labelSelector) {
       const items: JsonObject[] = [];
       let page: JsonObject | undefined;
       do {
-        const next = textAt(page, 'metadata', 'continue');
-        page = await attempt(`list ${plural}.${group}`, () =>
-          custom.listCustomObjectForAllNamespaces({
-            ...{ group, version, resourcePlural: plural, limit: PAGE },
-            ...(labelSelector !== undefined && { labelSelector }),
-            ...(next !== '' && { _continue: next }),
-          }),
-        );
-        const apiVersion = `${group}/${version}`;
+        const next = continuation(page);
+        const options = {
+          limit: PAGE,
+          ...(labelSelector !== undefined && { labelSelector }),
+          ...(next !== '' && { _continue: next }),
+        };
+        // The client for custom objects knows no path of the core group.
+        const ofCore = coreLists[plural];
+        page = (await attempt(`list ${plural}.${group}`, () =>
+          group === '' && ofCore
+            ? ofCore(options)
+            : custom.listCustomObjectForAllNamespaces({ group, version, resourcePlural: plural, ...options }),
+        )) as JsonObject;
+        const apiVersion = group === '' ? version : `${group}/${version}`;
         const kind = textAt(page, 'kind').replace(/List$/, '');
         // Items of a built-in list carry neither; a reader of a single object expects both.
         for (const item of listOf(page?.items)) items.push(slim({ apiVersion, kind, ...item }));
-      } while (textAt(page, 'metadata', 'continue') !== '');
+      } while (continuation(page) !== '');
       return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') };
     },
     async get({ group, version, plural }, namespace, name) {
@@ -120,18 +132,6 @@ export function createApi(config: KubeConfig): Api {
         core.createNamespacedEvent({ namespace, body: body as never }),
       );
     },
-    async listLimitRanges() {
-      const items: JsonObject[] = [];
-      let next: string | undefined;
-      do {
-        const page = await attempt('list limitranges', () =>
-          core.listLimitRangeForAllNamespaces({ limit: PAGE, ...(next && { _continue: next }) }),
-        );
-        items.push(...listOf(page.items));
-        next = page.metadata?._continue;
-      } while (next);
-      return items;
-    },
     async account() {
       const review = await attempt('ask who we are', () => authentication.createSelfSubjectReview({ body: {} }));
       return review.status?.userInfo?.username ?? '';
@@ -149,6 +149,11 @@ export async function attempt<T>(what: string, call: () => Promise<T>): Promise<
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     throw new ApiError(what, late ? new Error(`no answer within ${seconds} s`) : error);
   }
+}
+
+/** Where the next page begins. The library spells it otherwise for the types that it knows, `continue` being a word of the language. */
+function continuation(page: JsonObject | undefined): string {
+  return textAt(page, 'metadata', 'continue') || textAt(page, 'metadata', '_continue');
 }
 
 function listOf(items: unknown): JsonObject[] {

@@ -104,7 +104,7 @@ async function watchOnce(
     progress(textAt(item, 'metadata', 'resourceVersion') || resourceVersion);
   };
   const connection = await watch.watch(
-    `/apis/${group}/${version}/${plural}`,
+    `/${group === '' ? 'api' : `apis/${group}`}/${version}/${plural}`,
     { resourceVersion, allowWatchBookmarks: true },
     onEvent,
     (error: unknown) => {

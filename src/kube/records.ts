@@ -1,9 +1,10 @@
-/** Where the records live, and the watch that keeps the store equal to them. */
+/** Where the records live, and the watches that keep the stores equal to the cluster. */
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { RecordResource } from '../domain/record.ts';
 import type { Log } from '../log.ts';
+import type { PausedNamespaces } from '../store/paused-namespaces.ts';
 import type { RecordStore } from '../store/records.ts';
-import type { Api, ResourceType } from './api.ts';
+import { type Api, NAMESPACES, type ResourceType } from './api.ts';
 import { follow } from './follow.ts';
 
 export const RECORD_GROUP = 'oaas.io';
@@ -29,4 +30,14 @@ export function followRecords(
     confirm: (now: number) => store.confirm(now),
   };
   return follow(config, api, recordType(plural), sink, options);
+}
+
+/** Keeps the names of the paused namespaces equal to the cluster's until the signal aborts. */
+export function followNamespaces(
+  config: KubeConfig,
+  api: Api,
+  namespaces: PausedNamespaces,
+  options: { log: Log; signal: AbortSignal },
+): Promise<void> {
+  return follow(config, api, NAMESPACES, { ...namespaces, confirm: () => {} }, options);
 }

@@ -2,10 +2,13 @@
  * One look at one container: usage + what runs + what stands + rules + now → what stands from here on, and why.
  * The rooms in order: observe (memory) → propose (memory) → doubt, hysteresis, cooldown (guards) → step.
  */
+
 import { readable } from '../domain/quantity.ts';
+import type { Change } from '../domain/record.ts';
 import type { Usage } from '../domain/usage.ts';
 import type { Pair } from '../domain/workload.ts';
 import {
+  type Applied,
   type Decided,
   doubt,
   type GuardRules,
@@ -17,6 +20,7 @@ import {
 } from './guards.ts';
 import { type MemoryRules, type Observed, observe, proposeMemory } from './memory.ts';
 import { type Range, type StepRules, stepMemory } from './step.ts';
+import { type Aftermath, settle, takeBack } from './take-back.ts';
 
 export type Rules = MemoryRules & GuardRules & StepRules;
 
@@ -25,7 +29,7 @@ export type Look = {
   usage: Usage | undefined;
   current: Pair<number>;
   standing?: Decided;
-  applied?: Decided;
+  applied?: Applied;
   /** whether applied values count for this container's record */
   enforced: boolean;
   /** what a person fixed by an override */
@@ -33,23 +37,42 @@ export type Look = {
   /** what the manifest says, without anything of ours */
   written: Pair<number>;
   range: Range;
+  /** what happened since applied values came to run */
+  aftermath?: Aftermath;
 };
 
 export type Finding = {
   observed?: Observed;
   recommended?: Decided;
-  applied?: Decided;
-  /** which of the two are new decisions, each with its own reason */
-  changes: { change: 'recommended' | 'applied'; rationale: string }[];
+  applied?: Applied;
+  /** what is new of the two, each with its own reason */
+  changes: { change: Change; rationale: string }[];
   /** why the data could not be trusted to lower anything */
   doubt?: string;
   rationale: string;
 };
 
 export function lookAtContainer(look: Look, rules: Rules, now: number): Finding {
-  const { usage, current, standing, applied, fixed, written } = look;
+  const { fixed, written, range, applied, aftermath = {} } = look;
   // A limit alone becomes the request, too; values of ours that happen to be equal are no wish of the manifest.
   const manifest = written.limit === undefined ? written : { request: written.limit, ...written };
+  const bounds = { fixed, written, range, guaranteed: isGuaranteed(manifest) };
+  if (!applied || !look.enforced || isFixed(fixed)) return judge(look, manifest, rules, now);
+  const back = takeBack(applied, aftermath, look.usage?.oomLimit, bounds, rules, now);
+  if (!back) return judge({ ...look, applied: settle(applied, aftermath, rules, now) }, manifest, rules, now);
+  // What should stand is judged as ever; no step is taken in the same breath.
+  const finding = judge({ ...look, applied: back.applied }, manifest, rules, now);
+  const changes = finding.changes.filter(({ change }) => change !== 'applied');
+  return {
+    ...finding,
+    applied: back.applied,
+    changes: [...changes, { change: 'taken-back', rationale: back.reason }],
+    rationale: `${finding.rationale}; ${back.reason}`,
+  };
+}
+
+function judge(look: Look, manifest: Pair<number>, rules: Rules, now: number): Finding {
+  const { usage, current, standing, applied, fixed, written } = look;
   const observed = usage && observe(usage);
   if (!usage || !observed) return withoutData(look);
 

@@ -23,6 +23,16 @@ export type GuardRules = {
 /** Bytes, and when they were decided (milliseconds since the epoch). */
 export type Decided = { request: number; limit: number; at: number };
 
+/** Applied values, with what is needed to take them back. */
+export type Applied = Decided & {
+  /** what ran before (bytes); forgotten once the values have lasted a cooldown */
+  previous?: Pair<number>;
+  /** this container's own cooldown, once it was taken back */
+  cooldownSeconds?: number;
+  /** the values came back because others made it worse, and do not run yet */
+  takenBack?: true;
+};
+
 /** What stands after this look at the container, why, and whether it is new. */
 export type Revision = { recommended?: Decided; isNew: boolean; reasons: string[] };
 

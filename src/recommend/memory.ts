@@ -90,8 +90,12 @@ export function proposeMemory(observed: Observed, rules: MemoryRules, oomLimit?:
 
 /** What the container would have reached without the kill, as VPA estimates it (`--oom-bump-up-ratio`, `-min-bump-up-bytes`). */
 function maxAfterOom(max: number, rules: MemoryRules, oomLimit?: number): number {
-  if (oomLimit === undefined) return max;
-  return Math.max(max, scale(oomLimit, rules.oomFactor), oomLimit + rules.oomBytes);
+  return oomLimit === undefined ? max : Math.max(max, beyondKill(oomLimit, rules));
+}
+
+/** At least this much would have been used at the limit (bytes) that killed. */
+export function beyondKill(limit: number, rules: Pick<MemoryRules, 'oomFactor' | 'oomBytes'>): number {
+  return Math.max(scale(limit, rules.oomFactor), limit + rules.oomBytes);
 }
 
 /** Whole bytes: 1.2 is not exact in binary, and a stray fraction of a byte must not cost a whole rounding step. */

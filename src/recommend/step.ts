@@ -4,7 +4,7 @@
  */
 import { readable } from '../domain/quantity.ts';
 import { FIELDS, type Field, type Pair } from '../domain/workload.ts';
-import { coolsUntil, covers, type Decided, isSame, pair } from './guards.ts';
+import { type Applied, coolsUntil, covers, isSame, pair } from './guards.ts';
 import { type Observed, percent, roundUp } from './memory.ts';
 
 export type StepRules = {
@@ -34,7 +34,7 @@ export type StepBounds = {
 };
 
 /** The applied values, whether they are new, and what bounded them. */
-export type Step = { applied: Decided; isNew: boolean; reasons: string[] };
+export type Step = { applied: Applied; isNew: boolean; reasons: string[] };
 
 type Values = { request: number; limit: number };
 
@@ -48,7 +48,7 @@ type Values = { request: number; limit: number };
 export function stepMemory(
   current: Pair<number>,
   target: Values,
-  standing: Decided | undefined,
+  standing: Applied | undefined,
   bounds: StepBounds,
   rules: StepRules,
   now: number,
@@ -59,11 +59,18 @@ export function stepMemory(
   reasons.unshift(`applied ${pair(next)} ${goal}`);
   if (standing && isSame(standing, next)) return { applied: standing, isNew: false, reasons };
   if (!standing && isSame(current, next)) return undefined;
-  const until = standing && coolsUntil(standing, rules, now);
+  const until = standing && coolsUntil(standing, { cooldownSeconds: cooldownOf(standing, rules) }, now);
   if (standing && until && !bounds.urgent && covers(standing, bounds.observed)) {
     return { applied: standing, isNew: false, reasons: [`no further step before ${until} (cooldown)`] };
   }
-  return { applied: { ...next, at: now }, isNew: true, reasons };
+  // A container that was taken back once stays slower: otherwise the same step would be tried, and fail, every cooldown.
+  const slower = standing?.cooldownSeconds !== undefined && { cooldownSeconds: standing.cooldownSeconds };
+  return { applied: { ...next, at: now, previous: current, ...slower }, isNew: true, reasons };
+}
+
+/** The cooldown of one container, in seconds. */
+export function cooldownOf({ cooldownSeconds }: Applied, rules: { cooldownSeconds: number }): number {
+  return cooldownSeconds ?? rules.cooldownSeconds;
 }
 
 /** Each side for itself: at most one step, never down on doubtful data, never below what is used. */
@@ -119,7 +126,12 @@ function towards(from: number, to: number, { stepRatio, roundTo }: StepRules): n
  * A manifest that names one side only is such a person too: while the tuner is away its next apply leaves our other side
  * beside it, and a pair that does not fit would refuse that deploy.
  */
-function fit(values: Values, { fixed, written, range }: StepBounds, { roundTo }: StepRules, reasons: string[]): Values {
+export function fit(
+  values: Values,
+  { fixed, written, range }: Pick<StepBounds, 'fixed' | 'written' | 'range'>,
+  { roundTo }: { roundTo: number },
+  reasons: string[],
+): Values {
   const fitted = { ...values };
   const set = (field: Field, bytes: number, why: string) => {
     if (fitted[field] === bytes) return;

@@ -1,7 +1,17 @@
-/** What `kubectl describe` shows as Events of a record: one for each new recommendation and each applied change. */
-import type { HistoryEntry } from '../domain/record.ts';
+/** What `kubectl describe` shows as Events of a record: one for each change, and for each rollout that failed. */
+import type { Change, HistoryEntry, RolloutStatus } from '../domain/record.ts';
 
-export type RecordEvent = { type: 'Normal'; reason: 'Recommended' | 'Applied'; message: string };
+export type RecordEvent = {
+  type: 'Normal' | 'Warning';
+  reason: 'Recommended' | 'Applied' | 'TakenBack' | 'RolloutFailed';
+  message: string;
+};
+
+const EVENTS: Record<Change, Pick<RecordEvent, 'type' | 'reason'>> = {
+  recommended: { type: 'Normal', reason: 'Recommended' },
+  applied: { type: 'Normal', reason: 'Applied' },
+  'taken-back': { type: 'Warning', reason: 'TakenBack' },
+};
 
 /** The API server refuses longer notes (`events.k8s.io` validation: 1 kB). */
 const LONGEST_NOTE = 1000;
@@ -11,10 +21,22 @@ export function eventsOf(news: readonly HistoryEntry[]): RecordEvent[] {
   return news.map(({ workload, container, change, from, to, rationale }) => {
     const values = (pair: typeof from) => `${pair?.request ?? '-'}/${pair?.limit ?? '-'}`;
     const message = `${workload} container ${container}: ${values(from)} -> ${values(to)} (${rationale})`;
-    return {
-      type: 'Normal',
-      reason: change === 'applied' ? 'Applied' : 'Recommended',
-      message: message.slice(0, LONGEST_NOTE),
-    };
+    return { ...EVENTS[change], message: message.slice(0, LONGEST_NOTE) };
   });
+}
+
+/** @param before the entries of the last status: a failure is said once */
+export function rolloutEvents(
+  rollouts: readonly RolloutStatus[],
+  before: readonly RolloutStatus[] = [],
+): RecordEvent[] {
+  return rollouts
+    .filter(({ workload, state }) => {
+      return state === 'Failed' && before.find((one) => one.workload === workload)?.state !== 'Failed';
+    })
+    .map(({ workload, message }) => ({
+      type: 'Warning',
+      reason: 'RolloutFailed',
+      message: `${workload}: ${message}`.slice(0, LONGEST_NOTE),
+    }));
 }

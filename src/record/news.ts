@@ -18,7 +18,7 @@ export function isNews(next: MemoryStatus, previous: MemoryStatus | undefined): 
   return JSON.stringify(headline(next)) !== JSON.stringify(headline(previous)) || observedMoved(next, previous);
 }
 
-function headline({ phase, message, workloads, request, limit, containers }: MemoryStatus) {
+function headline({ phase, message, workloads, request, limit, containers, rollouts = [] }: MemoryStatus) {
   const decided = containers.map(
     ({ workload, name, current, override, recommended, applied, source, observed, doubt }) => [
       [workload, name, source, observed !== undefined, doubt !== undefined],
@@ -27,7 +27,15 @@ function headline({ phase, message, workloads, request, limit, containers }: Mem
       ),
     ],
   );
-  return [phase, message, workloads, request, limit, decided];
+  const asked = rollouts.map(({ workload, state, reason, message, id, at }) => [
+    workload,
+    state,
+    reason,
+    message,
+    id,
+    at,
+  ]);
+  return [phase, message, workloads, request, limit, decided, asked];
 }
 
 function observedMoved(next: MemoryStatus, previous: MemoryStatus): boolean {

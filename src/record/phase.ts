@@ -1,7 +1,8 @@
 /** In which state a record's tuning is, with one sentence that a person can act on. */
 
-import type { ContainerStatus, MemoryStatus } from '../domain/record.ts';
-import { OWNER_LABEL, sameMemory } from '../domain/workload.ts';
+import type { ContainerStatus, MemoryStatus, RolloutStatus } from '../domain/record.ts';
+import { isHold, type Wait } from '../domain/waits.ts';
+import { OWNER_LABEL } from '../domain/workload.ts';
 import type { Report } from './report.ts';
 
 /** Numbers that drift from cycle to cycle stay out of the message: it would be written anew each time. */
@@ -9,6 +10,7 @@ export function phaseOf(
   report: Report,
   record: string,
   containers: ContainerStatus[],
+  rollouts: readonly RolloutStatus[] = [],
 ): Pick<MemoryStatus, 'phase' | 'message'> {
   const errors = report.problems.filter(({ severity }) => severity === 'error');
   const [first] = errors;
@@ -58,19 +60,15 @@ export function phaseOf(
         : 'What runs is what was applied, or fits what is used.';
     return { phase: 'Enforcing', message: `${message}${gap}` };
   }
-  if (report.enforced) {
-    const waiting = containers.filter(({ applied, current }) => applied && !sameMemory(applied, current)).length;
-    const message =
-      waiting > 0
-        ? `Applied values wait for the next change of the pod template in ${waiting} of ${containers.length} containers.`
-        : 'What runs is what was applied, or fits what is used.';
-    return { phase: 'Enforcing', message: `${message}${gap}` };
-  }
+  const failed = rollouts.find(({ state }) => state === 'Failed');
+  if (report.enforced && failed) return { phase: 'Degraded', message: `${failed.message}${gap}` };
+  const held = heldBack(rollouts);
+  if (report.enforced) return { phase: 'Enforcing', message: `${underWay(rollouts, report.workloads)}${held}${gap}` };
   if (recommended.length > 0) {
     const count = `${recommended.length} of ${containers.length} containers`;
     return {
       phase: 'Recommending',
-      message: `There are recommendations for ${count}; spec.nfr.memory_tuning.enforce: true lets them be applied.${gap}`,
+      message: `There are recommendations for ${count}${held ? '.' : '; spec.nfr.memory_tuning.enforce: true lets them be applied.'}${held}${gap}`,
     };
   }
   const doubtful = measured.filter(({ doubt }) => doubt !== undefined).length;
@@ -81,5 +79,31 @@ export function phaseOf(
       message: `The data of ${count} can be doubted, so nothing is lowered; see rationale.${gap}`,
     };
   }
-  return { phase: 'Observing', message: `The current values fit what is used.${gap}` };
+  return { phase: 'Observing', message: `The current values fit what is used.${held}${gap}` };
+}
+
+/** How far the applied values have come, in one sentence. */
+function underWay(rollouts: readonly RolloutStatus[], workloads: number): string {
+  const rolling = rollouts.filter(({ state }) => state === 'Requested' || state === 'Rolling').length;
+  const waiting = count(rollouts.filter(({ state, reason }) => state === 'Waiting' && !isHold(reason)));
+  const of = `of ${workloads} workloads`;
+  const parts = [
+    rolling > 0 && `roll out in ${rolling} ${of}`,
+    waiting && `wait in ${waiting.total} ${of} (${waiting.words})`,
+  ];
+  const said = parts.filter(Boolean).join(' and ');
+  return said === '' ? 'What runs is what was applied, or fits what is used.' : `Applied values ${said}.`;
+}
+
+/** What is only observed, and why; empty where nothing is held back. */
+function heldBack(rollouts: readonly RolloutStatus[]): string {
+  const held = count(rollouts.filter(({ state, reason }) => state === 'Waiting' && isHold(reason)));
+  return held ? ` Nothing is applied to ${held.total} workloads (${held.words}); see rollouts.` : '';
+}
+
+function count(waiting: readonly RolloutStatus[]): { total: number; words: string } | undefined {
+  if (waiting.length === 0) return undefined;
+  const byReason = Map.groupBy(waiting, ({ reason }): Wait | undefined => reason);
+  const words = [...byReason].map(([reason, { length }]) => (byReason.size > 1 ? `${reason} ${length}` : `${reason}`));
+  return { total: waiting.length, words: words.join(', ') };
 }

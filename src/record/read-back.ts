@@ -1,8 +1,9 @@
 /** What an earlier cycle wrote into the status, read without trusting it: others can write there too. */
 import { asObject, at } from '../domain/json.ts';
 import { readBytes } from '../domain/quantity.ts';
-import type { ContainerStatus, Decision, MemoryStatus } from '../domain/record.ts';
-import type { Decided } from '../recommend/guards.ts';
+import type { AppliedDecision, ContainerStatus, Decision, MemoryStatus, RolloutStatus } from '../domain/record.ts';
+import { bytesOf } from '../domain/workload.ts';
+import type { Applied, Decided } from '../recommend/guards.ts';
 
 /** Our part of a record's status as the last cycle left it; what is unreadable in there counts as absent. */
 export function previousStatus(status: unknown): MemoryStatus | undefined {
@@ -15,6 +16,7 @@ export function previousStatus(status: unknown): MemoryStatus | undefined {
       ({ workload, name, current }) => typeof workload === 'string' && typeof name === 'string' && asObject(current),
     ),
     history: objects(memory.history),
+    rollouts: objects(memory.rollouts).filter(({ workload }) => typeof workload === 'string'),
   } as unknown as MemoryStatus;
 }
 
@@ -32,6 +34,25 @@ export function readDecision(decision: Decision | undefined): Decided | undefine
   const [request, limit, when] = [readBytes(decision?.request), readBytes(decision?.limit), moment(decision?.at)];
   if (request === undefined || limit === undefined || Number.isNaN(when)) return undefined;
   return { request, limit, at: when };
+}
+
+/** The same with what is needed to take the values back; what is unreadable of that is left out. */
+export function readApplied(decision: AppliedDecision | undefined): Applied | undefined {
+  const decided = readDecision(decision);
+  if (!decision || !decided) return undefined;
+  const previous = asObject(decision.previous);
+  const cooldown = decision.cooldown_seconds;
+  return {
+    ...decided,
+    ...(previous && { previous: bytesOf(previous) }),
+    ...(Number.isInteger(cooldown) && Number(cooldown) > 0 && { cooldownSeconds: Number(cooldown) }),
+    ...(decision.taken_back === true && { takenBack: true }),
+  };
+}
+
+/** The workload's entry of the last status. */
+export function findRollout(status: MemoryStatus | undefined, workload: string): RolloutStatus | undefined {
+  return status?.rollouts?.find((rollout) => rollout.workload === workload);
 }
 
 /** Milliseconds since the epoch; `NaN` for what is no date, whatever it is. */

@@ -1,5 +1,5 @@
 /** What one cycle found out about a record: what the status is made of. */
-import type { Problem } from '../domain/record.ts';
+import type { Problem, RolloutStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
 import type { Finding } from '../recommend/container.ts';
 
@@ -28,6 +28,8 @@ export type Report = {
   trouble?: string;
   problems: readonly Problem[];
   containers: ContainerFinding[];
+  /** how far each workload's rollout is; absent where nothing was looked at, so that those of the last status stay */
+  rollouts?: RolloutStatus[];
   /** the long window as people write it, e.g. `6h` */
   window: string;
 };

@@ -3,9 +3,10 @@
  * when) is read back from it, and every number that reaches a workload is explained by it.
  */
 import { formatBytes } from '../domain/quantity.ts';
-import type { ContainerStatus, Decision, HistoryEntry, MemoryStatus } from '../domain/record.ts';
+import type { AppliedDecision, ContainerStatus, Decision, HistoryEntry, MemoryStatus } from '../domain/record.ts';
 import { FIELDS, type Pair } from '../domain/workload.ts';
-import type { Decided } from '../recommend/guards.ts';
+import type { Applied, Decided } from '../recommend/guards.ts';
+import { withOutcomes } from './outcomes.ts';
 import { phaseOf } from './phase.ts';
 import { findContainer, readDecision } from './read-back.ts';
 import type { ContainerFinding, Report } from './report.ts';
@@ -27,15 +28,17 @@ export function memoryStatus(
   const kept = report.trouble !== undefined && report.enabled ? (previous?.containers ?? []) : [];
   const containers =
     report.trouble === undefined ? report.containers.map((found) => containerStatus(found, report.window)) : kept;
-  const history = [...news, ...(previous?.history ?? [])];
+  const rollouts = report.rollouts ?? previous?.rollouts ?? [];
+  const history = [...news, ...withOutcomes(previous?.history ?? [], news, rollouts, now)];
   const summary = { containers, workloads: report.workloads };
   return {
-    ...phaseOf(report, name, containers),
+    ...phaseOf(report, name, containers, rollouts),
     observed_at: at,
     workloads: report.workloads,
     ...column('request', summary),
     ...column('limit', summary),
     containers,
+    rollouts,
     history: history.slice(0, HISTORY_LENGTH),
   };
 }
@@ -61,7 +64,7 @@ function containerStatus(
     status.observed = { ws_avg, ws_p95, ws_max, window };
   }
   if (recommended) Object.assign(status, { recommended: decision(recommended), source: 'recommendation' });
-  if (applied) Object.assign(status, { applied: decision(applied), source: 'applied' });
+  if (applied) Object.assign(status, { applied: appliedDecision(applied), source: 'applied' });
   if (finding.doubt !== undefined) status.doubt = finding.doubt;
   if (Object.keys(override).length > 0) Object.assign(status, { override, source: 'override' });
   return status;
@@ -80,9 +83,10 @@ function changes(
 ): HistoryEntry[] {
   const before = findContainer(previous, workload, name);
   return finding.changes.flatMap(({ change, rationale }) => {
-    const to = finding[change];
+    const of = change === 'recommended' ? 'recommended' : 'applied';
+    const to = finding[of];
     if (!to) return [];
-    const from = quantities(readDecision(before?.[change]) ?? current);
+    const from = quantities(readDecision(before?.[of]) ?? current);
     const entry: HistoryEntry = {
       at,
       workload,
@@ -118,6 +122,20 @@ function column(
 
 function decision({ request, limit, at }: Decided): Decision {
   return { request: formatBytes(request), limit: formatBytes(limit), at: new Date(at).toISOString() };
+}
+
+function appliedDecision({ previous, cooldownSeconds, takenBack, ...decided }: Applied): AppliedDecision {
+  return {
+    ...decision(decided),
+    ...(previous && { previous: quantities(previous) }),
+    ...(cooldownSeconds !== undefined && { cooldown_seconds: cooldownSeconds }),
+    ...(takenBack && { taken_back: true }),
+  };
+}
+
+/** Applied values as admission reads them. */
+export function appliedOf({ request, limit }: Applied): { request: string; limit: string } {
+  return { request: formatBytes(request), limit: formatBytes(limit) };
 }
 
 function quantities(values: Pair<number>): Pair<string> {

@@ -6,7 +6,7 @@
 import { asObject, at, type Json } from '../domain/json.ts';
 import { Mi, parseQuantity } from '../domain/quantity.ts';
 import type { Problem, RecordResource, Tuning } from '../domain/record.ts';
-import { FIELDS, type Pair } from '../domain/workload.ts';
+import { FIELDS, isPaused, type Pair } from '../domain/workload.ts';
 import { knativeProblems } from './knative-wishes.ts';
 import { refusal, shown } from './problem.ts';
 
@@ -25,7 +25,10 @@ export function checkRecord(record: RecordResource): Problem[] {
 export function readTuning(record: RecordResource): Tuning {
   const { enabled, enforce, overrides, problems } = readWishes(record);
   const { namespace, name } = record.metadata;
-  return { namespace, name, enabled, enforce: enforce === true, overrides, applied: readApplied(record), problems };
+  return {
+    ...{ namespace, name, enabled, enforce: enforce === true, paused: isPaused(record) },
+    ...{ overrides, applied: readApplied(record), problems },
+  };
 }
 
 type Wishes = {

@@ -11,14 +11,16 @@ import { describeChanges, subjectOf } from '../admit/warnings.ts';
 import { ownerOf } from '../domain/workload.ts';
 import { type Log, reason } from '../log.ts';
 import type { AdmissionMetrics } from '../metrics.ts';
+import type { PausedNamespaces } from '../store/paused-namespaces.ts';
 import type { RecordStore } from '../store/records.ts';
 
 export type ReviewOptions = {
   /** without a certificate no handshake succeeds, until one is loaded; with a CA only who has its certificate may ask */
   tls: { cert?: string; key?: string; ca?: string; requestCert?: boolean; rejectUnauthorized?: boolean };
   store: RecordStore;
-  /** what a decision depends on beside the store */
-  context(): Omit<Context, 'tuning' | 'storeReady'>;
+  namespaces: PausedNamespaces;
+  /** what a decision depends on beside the two */
+  context(): Omit<Context, 'tuning' | 'storeReady' | 'namespacePaused'>;
   metrics: AdmissionMetrics;
   log: Log;
 };
@@ -38,7 +40,7 @@ export type ReviewServer = {
   drain(): void;
 };
 
-export function createReviewServer({ tls, store, context, metrics, log }: ReviewOptions): ReviewServer {
+export function createReviewServer({ tls, store, namespaces, context, metrics, log }: ReviewOptions): ReviewServer {
   let draining = false;
   const app = fastify({
     // Node looks for slow requests only now and then, and its own limit for headers is longer than ours for all of it.
@@ -66,7 +68,8 @@ export function createReviewServer({ tls, store, context, metrics, log }: Review
     const owner = ownerOf(review.object);
     const wait = review.operation === 'CREATE' && store.ready() ? WAIT_FOR_RECORD_MS : 0;
     const tuning = owner === undefined ? undefined : await find(store, review.namespace, owner, wait);
-    const answered = answer(review, { ...context(), tuning, storeReady: store.ready() });
+    const namespacePaused = namespaces.has(review.namespace);
+    const answered = answer(review, { ...context(), tuning, storeReady: store.ready(), namespacePaused });
     const subject = subjectOf(review);
     metrics.answered(subject.kind, review.operation, answered.reason, seconds());
     if (answered.error) log.error({ ...subject, err: answered.error }, 'a defect: admitted unchanged');

@@ -1,12 +1,13 @@
 /** What a cycle asks of the cluster, and the real one behind it. */
 import { type JsonObject, textAt } from '../domain/json.ts';
 import type { MemoryStatus, RecordResource } from '../domain/record.ts';
-import { OWNER_LABEL } from '../domain/workload.ts';
-import { type Api, ApiError, type ResourceType } from '../kube/api.ts';
+import { kindOf, OWNER_LABEL, ROLLOUT_ANNOTATION } from '../domain/workload.ts';
+import { type Api, ApiError, NAMESPACES, type ResourceType } from '../kube/api.ts';
 import { eventBody } from '../kube/events.ts';
 import { RECORD_GROUP, RECORD_VERSION } from '../kube/records.ts';
 import type { RecordEvent } from '../record/events.ts';
 import { VPA_GROUP, VPA_VERSION } from '../record/vpa.ts';
+import type { Around } from './around.ts';
 
 export type Cluster = {
   records(): Promise<RecordResource[]>;
@@ -17,8 +18,8 @@ export type Cluster = {
   /** Deployments that Knative made for the Revisions of its Services */
   revisionDeployments(): Promise<JsonObject[]>;
   limitRanges(): Promise<JsonObject[]>;
-  /** All VerticalPodAutoscalers, whoever made them; `undefined` where the cluster does not serve them. */
-  vpas(): Promise<JsonObject[] | undefined>;
+  /** What else bounds the rollouts of workloads. */
+  around(): Promise<Around>;
   /** Makes the VerticalPodAutoscaler so, status included. @throws {ApiError} with code 409 when it names a version that is past */
   writeVpa(vpa: JsonObject): Promise<void>;
   /** Removes it as it was listed. @throws {ApiError} with code 409 when it has changed since */
@@ -29,14 +30,20 @@ export type Cluster = {
    * @throws {ApiError} with code 409 when the record is not of the given version any more
    */
   writeStatus(record: RecordResource, memory: MemoryStatus): Promise<void>;
+  /** Writes the one annotation by which admission knows that the applied values shall come in now. */
+  requestRollout(workload: JsonObject, id: string): Promise<void>;
   emit(record: RecordResource, event: RecordEvent): Promise<void>;
 };
 
 const DEPLOYMENTS: ResourceType = { group: 'apps', version: 'v1', plural: 'deployments' };
 const KNATIVE_SERVICES: ResourceType = { group: 'serving.knative.dev', version: 'v1', plural: 'services' };
 const VPAS: ResourceType = { group: VPA_GROUP, version: VPA_VERSION, plural: 'verticalpodautoscalers' };
+const LIMIT_RANGES: ResourceType = { group: '', version: 'v1', plural: 'limitranges' };
+const QUOTAS: ResourceType = { group: '', version: 'v1', plural: 'resourcequotas' };
+const AUTOSCALERS: ResourceType = { group: 'autoscaling', version: 'v2', plural: 'horizontalpodautoscalers' };
 
 export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cluster {
+  const itemsOf = async (type: ResourceType) => (await api.list(type)).items;
   const listOptional = async (type: ResourceType, selector?: string) => {
     try {
       return (await api.list(type, selector)).items;
@@ -63,8 +70,16 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
     async revisionDeployments() {
       return knative ? (await api.list(DEPLOYMENTS, 'serving.knative.dev/service')).items : [];
     },
-    limitRanges: () => api.listLimitRanges(),
-    vpas: () => listOptional(VPAS),
+    limitRanges: () => itemsOf(LIMIT_RANGES),
+    async around() {
+      const [namespaces, autoscalers, verticalAutoscalers, quotas] = await Promise.all([
+        itemsOf(NAMESPACES),
+        itemsOf(AUTOSCALERS),
+        listOptional(VPAS),
+        itemsOf(QUOTAS),
+      ]);
+      return { namespaces, autoscalers, verticalAutoscalers, quotas };
+    },
     async writeVpa({ status, ...vpa }) {
       const [namespace, name] = [textAt(vpa, 'metadata', 'namespace'), textAt(vpa, 'metadata', 'name')];
       const { apiVersion, kind } = vpa;
@@ -80,6 +95,13 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
       const metadata = { namespace, name, ...(resourceVersion !== undefined && { resourceVersion }) };
       const body = { apiVersion: `${RECORD_GROUP}/${RECORD_VERSION}`, kind, metadata, status };
       await api.applyStatus(records, namespace, name, body);
+    },
+    async requestRollout(workload, id) {
+      const { apiVersion, kind } = workload;
+      const [namespace, name] = [textAt(workload, 'metadata', 'namespace'), textAt(workload, 'metadata', 'name')];
+      const type = kindOf(workload) === 'KnativeService' ? KNATIVE_SERVICES : DEPLOYMENTS;
+      const metadata = { namespace, name, annotations: { [ROLLOUT_ANNOTATION]: id } };
+      await api.apply(type, namespace, name, { apiVersion, kind, metadata });
     },
     async emit(record, event) {
       await api.createEvent(record.metadata.namespace, eventBody(record, event, new Date()));

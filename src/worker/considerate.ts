@@ -68,6 +68,7 @@ export function considerate(cluster: Cluster, pace: Pace = PACE): Cluster {
     },
     writeVpa: (vpa) => patiently(() => cluster.writeVpa(vpa)),
     removeVpa: (vpa) => patiently(() => cluster.removeVpa(vpa)),
+    requestRollout: (workload, id) => patiently(() => cluster.requestRollout(workload, id)),
     async emit(record, said) {
       if (event()) await patiently(() => cluster.emit(record, said));
     },

@@ -1,41 +1,45 @@
 /**
- * One cycle: what the cluster holds → what Prometheus measured → a look at each container → each record's status.
- * One record's trouble never stops the others.
+ * One cycle: what the cluster holds → what Prometheus measured → a look at each record → which workloads may roll out →
+ * each record's status → the requests for rollouts. One record's trouble never stops the others.
  */
 import type { RecordKind } from '../admit/scope.ts';
-import { type Collected, usageKey } from '../collect/usage.ts';
-import type { JsonObject } from '../domain/json.ts';
-import { type Gates, isEnabled, isEnforced, overrideOf } from '../domain/ladder.ts';
-import type { MemoryStatus } from '../domain/record.ts';
-import { formatSeconds } from '../domain/time.ts';
-import { bytesOf, type Pair } from '../domain/workload.ts';
+import type { Collected } from '../collect/usage.ts';
+import { textAt } from '../domain/json.ts';
+import { type Gates, isEnabled } from '../domain/ladder.ts';
+import type { Change, MemoryStatus } from '../domain/record.ts';
+import type { Wait } from '../domain/waits.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
-import { lookAtContainer, type Rules } from '../recommend/container.ts';
-import type { Range } from '../recommend/step.ts';
-import { eventsOf } from '../record/events.ts';
+import type { Rules } from '../recommend/container.ts';
+import type { RolloutLimits } from '../recommend/rollouts.ts';
+import { eventsOf, rolloutEvents } from '../record/events.ts';
 import { isNews } from '../record/news.ts';
-import { findContainer, previousStatus, readDecision } from '../record/read-back.ts';
-import type { ContainerFinding, Report } from '../record/report.ts';
 import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
+import { aroundBy, headroomOf } from './around.ts';
 import type { Cluster } from './cluster.ts';
 import { LeaseLostError } from './guarded.ts';
-import { agree, heardByVpa, oursByRecord, sayToVpa, wantedVpas } from './vpas.ts';
-import { byRecord, defaultsOf, type LiveContainer, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
+import { type Looked, lookAtRecord } from './look.ts';
+import { planAll } from './plan.ts';
+import { isUnderWay } from './rollouts.ts';
+import { agree, oursByRecord, sayToVpa } from './vpas.ts';
+import { byRecord, defaultsOf, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
 
-/** What a cycle works with; everything that does I/O is in `cluster` and `usage`. */
+/** What a cycle works with; everything that does I/O is in `cluster` and `usage`, everything that waits in `storesCatchUp`. */
 export type Parts = {
   cluster: Cluster;
   usage(targets: Workload[], now: number): Promise<Collected>;
+  /** Resolves when the replicas that answer reviews have most likely seen the statuses that were just written. */
+  storesCatchUp(): Promise<void>;
   rules: Rules;
+  limits: RolloutLimits;
   gates: Gates;
   strategy: Settings['strategy'];
   record: RecordKind;
   log: Log;
 };
 
-/** What a cycle does, in order; deciding and writing take turns, record by record. */
+/** What a cycle does, in order. */
 export const STEPS = ['list', 'collect', 'decide', 'write'] as const;
 export type Step = (typeof STEPS)[number];
 
@@ -43,18 +47,24 @@ export type Step = (typeof STEPS)[number];
 const AT_ONCE = 8;
 
 /** Counts of one cycle. */
-export type CycleReport = {
+export type CycleReport = Record<Change, number> & {
   records: number;
   workloads: number;
   containers: number;
-  recommended: number;
-  applied: number;
   written: number;
   failed: number;
   /** records that were changed by somebody else while they were decided about: left for the next cycle */
   conflicts: number;
   /** how long each step took, in seconds */
   steps: Record<Step, number>;
+  rollouts: {
+    asked: number;
+    failed: number;
+    /** workloads that roll out on our request */
+    underWay: number;
+    /** workloads whose applied values wait, by reason */
+    waiting: Partial<Record<Wait, number>>;
+  };
   /** why Prometheus could not be read, if it could not */
   trouble?: string;
 };
@@ -62,70 +72,77 @@ export type CycleReport = {
 /**
  * @param now milliseconds since the epoch
  * @throws {ApiError} when the cluster cannot be read at all
+ * @throws {LeaseLostError} when another replica may work by now
  */
 export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
-  const { cluster, log } = parts;
+  const { cluster, log, gates, rules, record, strategy, limits } = parts;
   const steps = { list: 0, collect: 0, decide: 0, write: 0 };
   const lap = stopwatch();
-  const [records, objects, revisions, limitRanges, vpas] = await Promise.all([
+  const [records, objects, revisions, limitRanges, around] = await Promise.all([
     cluster.records(),
     cluster.workloads(),
     cluster.revisionDeployments(),
     cluster.limitRanges(),
-    cluster.vpas(),
+    cluster.around(),
   ]);
-  const ours = oursByRecord(vpas ?? []);
-  const owned = byRecord(records, objects, revisions, parts.record);
-  const observed = owned.filter(({ tuning }) => isEnabled(tuning, parts.gates)).flatMap(({ workloads }) => workloads);
+  const owned = byRecord(records, objects, revisions, record);
+  const observed = owned.filter(({ tuning }) => isEnabled(tuning, gates)).flatMap(({ workloads }) => workloads);
   const counts: CycleReport = {
     records: owned.length,
     workloads: observed.length,
     containers: 0,
-    recommended: 0,
-    applied: 0,
+    ...{ recommended: 0, applied: 0, 'taken-back': 0 },
     written: 0,
     failed: 0,
     conflicts: 0,
     steps,
+    rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
   };
   steps.list = lap();
 
-  let usage: Collected = { usage: new Map(), troubles: new Map() };
+  let collected: Collected = { usage: new Map(), troubles: new Map() };
   try {
-    usage = await parts.usage(observed, now);
+    collected = await parts.usage(observed, now);
   } catch (error) {
     counts.trouble = reason(error);
     log.warn({ error: counts.trouble }, 'usage could not be read');
   }
   steps.collect = lap();
-  await inLanes(owned, async (entry) => {
+
+  const aroundOf = aroundBy(around);
+  const ranges = Map.groupBy(limitRanges, (one) => textAt(one, 'metadata', 'namespace'));
+  const rangesOf = (namespace: string) => ranges.get(namespace) ?? [];
+  const vpas = oursByRecord(around.verticalAutoscalers ?? []);
+  const looked: Looked[] = [];
+  for (const entry of owned) {
     const { namespace, name } = entry.record.metadata;
-    const around: Surroundings = {
-      ...usage,
-      range: rangeOf(limitRanges, namespace),
-      defaults: defaultsOf(limitRanges, namespace),
-      vpas: vpas && (ours.get(`${namespace}/${name}`) ?? []),
-      now,
+    const surroundings = {
+      ...{ ...collected, trouble: counts.trouble, gates, record, rules, strategy, now },
+      around: aroundOf(namespace),
+      range: rangeOf(rangesOf(namespace), namespace),
+      defaults: defaultsOf(rangesOf(namespace), namespace),
+      vpas: around.verticalAutoscalers && (vpas.get(`${namespace}/${name}`) ?? []),
     };
-    ours.delete(`${namespace}/${name}`);
-    try {
-      await tuneRecord(entry, around, counts, parts);
-    } catch (error) {
-      if (error instanceof LeaseLostError) throw error;
-      const code = error instanceof ApiError ? error.code : undefined;
-      // Deleted since it was listed: nobody waits for its status.
-      if (code === 404) return;
-      if (code === 409) counts.conflicts += 1;
-      else counts.failed += 1;
-      const level = code === 409 ? 'debug' : 'error';
-      log[level]({ namespace, record: name, error: reason(error) }, 'record failed');
-    }
-  });
+    vpas.delete(`${namespace}/${name}`);
+    await onItsOwn(entry, counts, log, () => looked.push(lookAtRecord(entry, surroundings)));
+  }
+  planAll(looked, headroomOf(around.quotas), limits, now);
+  steps.decide = lap();
+
+  const requests: Request[] = [];
+  await inLanes(looked, (one) =>
+    onItsOwn(one.entry, counts, log, async () => {
+      await write(one, counts, parts, now);
+      // Only what stands in a status may be asked for: whoever comes after a crash finishes it.
+      requests.push(...requestsOf(one));
+    }),
+  );
+  await askForRollouts(requests, counts, parts);
   // Their record is gone, and nobody collects the garbage of one that was deleted as an orphan's owner.
-  await agree(cluster, [], [...ours.values()].flat()).catch((error) =>
+  await agree(cluster, [], [...vpas.values()].flat()).catch((error) =>
     log.warn({ error: reason(error) }, 'a VerticalPodAutoscaler without a record stays'),
   );
-  steps.write = lap() - steps.decide;
+  steps.write = lap();
   return counts;
 }
 
@@ -156,45 +173,40 @@ function stopwatch(): () => number {
   };
 }
 
-async function tuneRecord(
-  owned: OwnedWorkloads,
-  around: Surroundings,
-  counts: CycleReport,
-  { cluster, rules, gates, strategy, log }: Parts,
-): Promise<void> {
-  const lap = stopwatch();
-  const { record, tuning, workloads } = owned;
-  const { troubles, vpas, defaults, now } = around;
-  const previous = previousStatus(record.status);
-  const { namespace, name } = record.metadata;
-  const trouble = counts.trouble ?? workloads.map(({ ref }) => troubles.get(`${namespace}/${ref}`)).find(Boolean);
-  const enabled = isEnabled(tuning, gates);
-  const byVpa = strategy === 'vpa' && isEnforced(tuning, gates);
-  const report: Report = {
-    enabled,
-    enforced: isEnforced(tuning, gates) && !(byVpa && !vpas),
-    ...(byVpa && { vpa: vpas ? 'served' : 'absent' }),
-    overridden: tuning.enabled !== false && Object.keys(tuning.overrides).length > 0,
-    workloads: workloads.length,
-    problems: tuning.problems,
-    containers: [],
-    window: formatSeconds(rules.longWindowSeconds),
-    ...(trouble !== undefined && { trouble }),
-  };
-  if (enabled && trouble === undefined) {
-    for (const workload of workloads) {
-      for (const container of workload.containers) {
-        const override = overrideOf(tuning, workload.name, container.name);
-        report.containers.push(lookAt(workload, container, override, report, { ...around, previous, rules }));
-      }
-    }
+/** The trouble of one record is logged and counted; a lost lease is no trouble of one record. */
+async function onItsOwn({ record }: OwnedWorkloads, counts: CycleReport, log: Log, work: () => unknown): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof LeaseLostError) throw error;
+    const code = error instanceof ApiError ? error.code : undefined;
+    // Deleted since it was listed: nobody waits for its status.
+    if (code === 404) return;
+    if (code === 409) counts.conflicts += 1;
+    else counts.failed += 1;
+    const { namespace, name } = record.metadata;
+    log[code === 409 ? 'debug' : 'error']({ namespace, record: name, error: reason(error) }, 'record failed');
   }
+}
+
+async function write(
+  { entry, previous, report, vpas }: Looked,
+  counts: CycleReport,
+  { cluster, log }: Parts,
+  now: number,
+): Promise<void> {
+  const { record } = entry;
+  const { namespace, name } = record.metadata;
   const news = newsOf(report, previous, now);
   const decided = memoryStatus(report, name, previous, news, now);
-  counts.steps.decide += lap();
-  const refusal = vpas && (await sayToVpa(byVpa ? wantedVpas(owned, decided, defaults, vpas, now) : [], vpas, cluster));
+  const refusal = vpas && (await sayToVpa(vpas.wanted(decided), vpas.standing, cluster));
   const status: MemoryStatus = refusal === undefined ? decided : { ...decided, phase: 'Degraded', message: refusal };
   counts.containers += report.containers.length;
+  for (const rollout of status.rollouts ?? []) {
+    if (isUnderWay(rollout)) counts.rollouts.underWay += 1;
+    const { waiting } = counts.rollouts;
+    if (rollout.reason && rollout.state === 'Waiting') waiting[rollout.reason] = (waiting[rollout.reason] ?? 0) + 1;
+  }
   if (!isNews(status, previous)) return;
   await cluster.writeStatus(record, status);
   counts.written += 1;
@@ -203,7 +215,9 @@ async function tuneRecord(
     counts[entry.change] += 1;
     log.info({ namespace, record: name, ...entry }, entry.change);
   }
-  for (const event of eventsOf(news)) {
+  const failures = rolloutEvents(status.rollouts ?? [], previous?.rollouts);
+  counts.rollouts.failed += failures.length;
+  for (const event of [...eventsOf(news), ...failures]) {
     // The status has it already; a lost Event is no reason to lose the next.
     await cluster
       .emit(record, event)
@@ -211,48 +225,28 @@ async function tuneRecord(
   }
 }
 
-/** What one record is looked at with, beside itself. */
-type Surroundings = {
-  usage: Collected['usage'];
-  troubles: Collected['troubles'];
-  range: Range;
-  /** what the namespace gives to containers that name no memory, in bytes */
-  defaults: Pair<number>;
-  /** the record's VerticalPodAutoscalers, if the cluster serves any */
-  vpas: JsonObject[] | undefined;
-  now: number;
-};
+type Request = { workload: Workload; id: string };
 
-type Looking = Surroundings & { previous: MemoryStatus | undefined; rules: Rules };
+/** What the status that was just written has promised. */
+function requestsOf({ report, rollouts }: Looked): Request[] {
+  return rollouts.flatMap(({ workload, pending }) => {
+    const entry = report.rollouts?.find((one) => one.workload === workload.ref);
+    return pending && entry?.state === 'Requested' && entry.id !== undefined ? [{ workload, id: entry.id }] : [];
+  });
+}
 
-function lookAt(
-  workload: Workload,
-  container: LiveContainer,
-  override: Pair<string>,
-  report: Report,
-  { usage, previous, range, defaults, rules, now }: Looking,
-): ContainerFinding {
-  const { name, current, written } = container;
-  const before = findContainer(previous, workload.ref, name);
-  const [standing, applied] = [readDecision(before?.recommended), readDecision(before?.applied)];
-  const byVpa = report.vpa === 'served';
-  const measured = usage.get(usageKey(workload.namespace, workload.ref, name));
-  // What the template leaves open the pods may have got from a LimitRange.
-  const runs = { ...measured?.running, ...current };
-  const look = {
-    usage: measured,
-    // VPA changes the pods and not their template: what runs is what was applied last.
-    current: byVpa && applied ? { request: applied.request, limit: applied.limit } : runs,
-    enforced: report.enforced && !(byVpa && container.nativeSidecar),
-    fixed: bytesOf(override),
-    written,
-    range,
-    ...(standing && { standing }),
-    ...(applied && { applied }),
-  };
-  const finding = lookAtContainer(look, rules, now);
-  const rationale = byVpa
-    ? `${finding.rationale}${heardByVpa(container, override, finding, defaults)}`
-    : finding.rationale;
-  return { workload: workload.ref, name, current: runs, override, finding: { ...finding, rationale } };
+/** What came of it shows the next cycle's list: whether the workload carries the request, and the values. */
+async function askForRollouts(requests: Request[], counts: CycleReport, { cluster, log, ...parts }: Parts) {
+  if (requests.length === 0) return;
+  await parts.storesCatchUp();
+  for (const { workload, id } of requests) {
+    const { namespace, ref } = workload;
+    try {
+      await cluster.requestRollout(workload.object, id);
+      counts.rollouts.asked += 1;
+      log.info({ namespace, workload: ref, id }, 'asked for a rollout');
+    } catch (error) {
+      log.warn({ namespace, workload: ref, id, error: reason(error) }, 'a rollout could not be asked for');
+    }
+  }
 }

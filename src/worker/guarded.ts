@@ -29,6 +29,7 @@ export function onlyWhile(leads: () => boolean, cluster: Cluster): Guarded {
       writeStatus: (record, memory) => guarded(() => cluster.writeStatus(record, memory)),
       writeVpa: (vpa) => guarded(() => cluster.writeVpa(vpa)),
       removeVpa: (vpa) => guarded(() => cluster.removeVpa(vpa)),
+      requestRollout: (workload, id) => guarded(() => cluster.requestRollout(workload, id)),
       emit: (record, event) => guarded(() => cluster.emit(record, event)),
     },
     async idle() {

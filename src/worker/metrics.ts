@@ -1,6 +1,8 @@
 /** The worker's metrics, in the registry of its own thread. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Told } from '../collect/prometheus.ts';
+import { CHANGES } from '../domain/record.ts';
+import { WAITS, type Wait } from '../domain/waits.ts';
 import { type CycleReport, STEPS } from './cycle.ts';
 
 export type WorkerMetrics = {
@@ -47,7 +49,7 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     labelNames: ['change'] as const,
     registers,
   });
-  for (const change of ['recommended', 'applied'] as const) changes.inc({ change }, 0);
+  for (const change of CHANGES) changes.inc({ change }, 0);
   const writes = new Counter({
     name: 'oaas_tuner_status_writes_total',
     help: 'Records whose status was written.',
@@ -68,6 +70,25 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     help: 'Workloads that the last cycle observed.',
     registers,
   });
+  const rollouts = new Counter({
+    name: 'oaas_tuner_rollouts_total',
+    help: 'Rollouts that were asked for, and those that failed: the values did not come, or the pods did not.',
+    labelNames: ['event'] as const,
+    registers,
+  });
+  for (const event of ['asked', 'failed']) rollouts.inc({ event }, 0);
+  const underWay = new Gauge({
+    name: 'oaas_tuner_rollouts_under_way',
+    help: 'Workloads that roll out on our request.',
+    registers,
+  });
+  const waiting = new Gauge({
+    name: 'oaas_tuner_workloads_waiting',
+    help: 'Workloads that applied values do not reach, or not yet, by reason.',
+    labelNames: ['reason'] as const,
+    registers,
+  });
+  for (const reason of Object.keys(WAITS)) waiting.set({ reason }, 0);
   const finishedAt = new Gauge({
     name: 'oaas_tuner_cycle_finished_timestamp_seconds',
     help: 'When the last cycle finished, in Unix time.',
@@ -97,8 +118,11 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     finished(report, seconds) {
       cycles.inc({ outcome: report.trouble === undefined ? 'ok' : 'no-usage' });
       duration.set(seconds);
-      changes.inc({ change: 'recommended' }, report.recommended);
-      changes.inc({ change: 'applied' }, report.applied);
+      for (const change of CHANGES) changes.inc({ change }, report[change]);
+      rollouts.inc({ event: 'asked' }, report.rollouts.asked);
+      rollouts.inc({ event: 'failed' }, report.rollouts.failed);
+      underWay.set(report.rollouts.underWay);
+      for (const reason of Object.keys(WAITS) as Wait[]) waiting.set({ reason }, report.rollouts.waiting[reason] ?? 0);
       writes.inc(report.written);
       failures.inc(report.failed);
       conflicts.inc(report.conflicts);

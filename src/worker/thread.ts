@@ -33,6 +33,9 @@ export type Told = { metrics: string; finished: boolean } | { leadsUntil: number
 /** A query that takes longer than this would not be answered usefully any more. */
 const QUERY_TIMEOUT_MS = 30_000;
 
+/** A watch event is milliseconds behind its write; a replica that has not seen it costs one more request, no more. */
+const CATCH_UP_MS = 500;
+
 /** The Lease's name; its namespace is the tuner's own. */
 const LEASE = 'oaas-tuner';
 
@@ -96,7 +99,9 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
   const parts: Parts = {
     cluster,
     usage: (targets, now) => collect(targets, now, AbortSignal.timeout(patienceMs)),
+    storesCatchUp: () => sleep(CATCH_UP_MS),
     rules: rulesOf(settings),
+    limits: { perNamespace: settings.rolloutsPerNamespace, perCluster: settings.rolloutsPerCluster },
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
     strategy: settings.strategy,
     record: { group: RECORD_GROUP, kind: settings.recordKind },

@@ -31,6 +31,10 @@ export type Workload = Target & {
   containers: LiveContainer[];
   /** the Deployment that makes pods of the template as it is now; a Knative Service has none before its first Revision */
   newest?: string;
+  /** how many pods it wants */
+  replicas: number;
+  /** as it was listed */
+  object: JsonObject;
 };
 export type OwnedWorkloads = { record: RecordResource; tuning: Tuning; workloads: Workload[] };
 
@@ -73,16 +77,17 @@ export function byRecord(
 function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<string, JsonObject[]>): Workload {
   const kind = kindOf(object) ?? 'Deployment';
   const name = textAt(object, 'metadata', 'name');
-  const revisions = deploymentsOf.get(`${namespace}/${name}`) ?? [];
+  const deployments = kind === 'Deployment' ? [object] : (deploymentsOf.get(`${namespace}/${name}`) ?? []);
+  const replicas = deployments.map((deployment) => Number(at(deployment, 'spec', 'replicas') ?? 1));
   const latest = textAt(object, 'status', 'latestCreatedRevisionName');
   const newest =
     kind === 'Deployment'
       ? object
-      : revisions.find((one) => textAt(one, 'metadata', 'labels', KNATIVE_REVISION_LABEL) === latest);
+      : deployments.find((one) => textAt(one, 'metadata', 'labels', KNATIVE_REVISION_LABEL) === latest);
   const book = readBook(object);
   const containers = tunedContainers(object).map(({ name, json, pointer }) => ({
     name,
-    current: currentMemory(json),
+    current: currentMemory(memoryOf(json)),
     written: bytesOf(asWritten(json, book?.get(name))),
     nativeSidecar: pointer.includes('/initContainers/'),
   }));
@@ -90,16 +95,18 @@ function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<
     namespace,
     name,
     ref: workloadRef(kind, name),
-    deployments: kind === 'Deployment' ? [name] : revisions.map((one) => textAt(one, 'metadata', 'name')),
+    deployments: deployments.map((deployment) => textAt(deployment, 'metadata', 'name')),
     containers,
+    replicas: replicas.reduce((sum, count) => sum + count, 0),
+    object,
     open: containers.some(({ current }) => FIELDS.some((field) => current[field] === undefined)),
     ...(newest && { newest: textAt(newest, 'metadata', 'name') }),
   };
 }
 
 /** In bytes. A container with a limit and no request gets the limit as its request (API server defaulting of pods). */
-function currentMemory(container: JsonObject): Pair<number> {
-  const current = bytesOf(memoryOf(container));
+export function currentMemory(values: Pair<Json>): Pair<number> {
+  const current = bytesOf(values);
   if (current.request === undefined && current.limit !== undefined) current.request = current.limit;
   return current;
 }

@@ -8,6 +8,7 @@ import { createLog } from '../../src/log.ts';
 import { admissionMetrics } from '../../src/metrics.ts';
 import { readCertificate } from '../../src/serve/certificates.ts';
 import { createReviewServer } from '../../src/serve/reviews.ts';
+import { createPausedNamespaces } from '../../src/store/paused-namespaces.ts';
 import { createRecordStore } from '../../src/store/records.ts';
 
 const [kind = 'bare', records = '0'] = process.argv.slice(2);
@@ -65,7 +66,14 @@ function tuner() {
   const context = () => ({ gates, record: { group: 'oaas.io', kind: 'DeploymentRecord' }, ownAccount: undefined });
   // As in production, but for the log's text: a line for each of a million identical changes would measure the disk.
   const log = createLog('warn');
-  return createReviewServer({ tls, store, context, metrics: admissionMetrics(new Registry()), log }).app;
+  return createReviewServer({
+    tls,
+    store,
+    namespaces: createPausedNamespaces(),
+    context,
+    metrics: admissionMetrics(new Registry()),
+    log,
+  }).app;
 }
 
 const { port } = await start();

@@ -116,8 +116,8 @@ async function startTimeless(t: Test, cluster: Cluster) {
   if ('problems' in read) throw new Error(read.problems.join());
   const { log, lines } = listenedLog();
   let ahead = 600_000;
-  const app = await startApp(read.settings, log, async (store) => {
-    const edges = await openCluster(store, read.settings, log);
+  const app = await startApp(read.settings, log, async (store, namespaces) => {
+    const edges = await openCluster(store, namespaces, read.settings, log);
     return { ...edges, certificate: async (now) => edges.certificate?.(now + ahead) };
   });
   t.teardown(() => app.stop(0));

@@ -33,7 +33,9 @@ export function playCluster(records: RecordResource[], workloads: JsonObject[], 
     workloads: async () => [...live.values()],
     revisionDeployments: async () => [],
     limitRanges: async () => [],
-    vpas: async () => undefined,
+    around: async () => ({ namespaces: [], autoscalers: [], verticalAutoscalers: undefined, quotas: [] }),
+    // With the demo's strategy nothing is asked for.
+    async requestRollout() {},
     async writeVpa() {},
     async removeVpa() {},
     async writeStatus({ metadata: { name } }, memory) {

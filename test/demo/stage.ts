@@ -43,6 +43,8 @@ export async function setStage(
   const settings = settingsOf({
     OPRC_CRM_PROFILE: 'full',
     OPRC_CRM_FEATURES_NFR_ENFORCEMENT: 'true',
+    // The demo shows what a person's own apply does.
+    OPRC_CRM_ENFORCEMENT_STRATEGY: 'admission',
     OAAS_TUNER_HOST: '127.0.0.1',
     OAAS_TUNER_PORT: '0',
     OAAS_TUNER_METRICS_PORT: '0',
@@ -51,7 +53,8 @@ export async function setStage(
   });
   const log = createLog(settings.logLevel);
   const opened = Promise.withResolvers<PlayedCluster>();
-  const app = await startApp(settings, log, async (store) => {
+  const app = await startApp(settings, log, async (store, namespaces) => {
+    namespaces.replace([]);
     opened.resolve(playCluster(records as unknown as RecordResource[], workloads, store));
     return { stop: async () => {} };
   });
@@ -60,7 +63,9 @@ export async function setStage(
   const parts: Parts = {
     cluster,
     usage: async (targets, now) => usageOf(targets, recordings, settings, now),
+    storesCatchUp: async () => {},
     rules: rulesOf(settings),
+    limits: { perNamespace: settings.rolloutsPerNamespace, perCluster: settings.rolloutsPerCluster },
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
     strategy: settings.strategy,
     record: { group: RECORD_GROUP, kind: settings.recordKind },

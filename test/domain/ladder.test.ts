@@ -11,6 +11,7 @@ const tuning = (says: Partial<Tuning> = {}): Tuning => ({
   name: 'orders',
   enabled: undefined,
   enforce: true,
+  paused: false,
   overrides: {},
   applied: { 'Deployment/orders/function': { request: '224Mi', limit: '368Mi' } },
   problems: [],
@@ -80,6 +81,7 @@ t.test('the record says whether it is enabled, else the profile', async (t) => {
   t.equal(isEnabled({ enabled: undefined }, DEV), false);
   t.equal(isEnabled({ enabled: false }, OPEN), false);
   t.equal(isEnabled({ enabled: true }, DEV), true);
-  t.equal(isEnforced({ enabled: true, enforce: true }, OPEN), true);
-  t.equal(isEnforced({ enabled: true, enforce: true }, CLOSED), false);
+  t.equal(isEnforced({ enabled: true, enforce: true, paused: false }, OPEN), true);
+  t.equal(isEnforced({ enabled: true, enforce: true, paused: false }, CLOSED), false);
+  t.equal(isEnforced({ enabled: true, enforce: true, paused: true }, OPEN), false);
 });

@@ -3,6 +3,7 @@ import { type Api, ApiError, createApi } from '../../src/kube/api.ts';
 import { type Asked, page, playApiServer, stored } from './played-api-server.ts';
 
 const RECORDS = { group: 'oaas.io', version: 'v1alpha1', plural: 'deploymentrecords' };
+const LIMIT_RANGES = { group: '', version: 'v1', plural: 'limitranges' };
 
 async function played(t: Test) {
   const server = await playApiServer();
@@ -73,7 +74,7 @@ t.test('a status is applied as oaas-tuner, by force, and exactly as it was given
 
 t.test('LimitRanges, an Event and the own account', async (t) => {
   const { server, api } = await played(t);
-  const ranges = api.listLimitRanges();
+  const ranges = api.list(LIMIT_RANGES);
   const list = await server.next();
   t.equal(list.path, '/api/v1/limitranges');
   const spec = { limits: [{ type: 'Container', max: { memory: '1Gi' } }] };
@@ -83,7 +84,7 @@ t.test('LimitRanges, an Event and the own account', async (t) => {
   const second = await server.next();
   t.match(second.query, { limit: '500', continue: 'x' });
   second.reply({ kind: 'LimitRangeList', metadata: {}, items: [one('b')] });
-  t.match(await ranges, [one('a'), one('b')], 'in pages, too');
+  t.match((await ranges).items, [one('a'), one('b')], 'in pages, too');
 
   const created = api.createEvent('shop', { metadata: { generateName: 'orders.' }, reason: 'Recommended' });
   const event = await server.next();
@@ -120,10 +121,10 @@ t.test("a refusal is one sentence in the API server's words, with its code", asy
   t.equal(event.message, 'create an Event in shop: no namespace (HTTP 404)');
   const ranges = await refused(
     t,
-    (api) => api.listLimitRanges(),
+    (api) => api.list(LIMIT_RANGES),
     (asked) => asked.refuse(500, 'no etcd'),
   );
-  t.equal(ranges.message, 'list limitranges: no etcd (HTTP 500)');
+  t.equal(ranges.message, 'list limitranges.: no etcd (HTTP 500)');
   t.equal(
     (
       await refused(
@@ -201,7 +202,7 @@ t.test('no call waits for ever: for an answer that does not come, or comes by ha
     [(api) => api.list(RECORDS), 'list deploymentrecords.oaas.io'],
     [(api) => api.applyStatus(RECORDS, 'shop', 'orders', {}), 'apply the status of deploymentrecords shop/orders'],
     [(api) => api.createEvent('shop', {}), 'create an Event in shop'],
-    [(api) => api.listLimitRanges(), 'list limitranges'],
+    [(api) => api.list({ group: '', version: 'v1', plural: 'limitranges' }), 'list limitranges.'],
     [(api) => api.account(), 'ask who we are'],
   ];
   for (const [call, what] of calls) {

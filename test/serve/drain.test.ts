@@ -24,8 +24,9 @@ async function start(tlsDir: string, records = [record()]) {
   if ('problems' in read) throw new Error(read.problems.join());
   let store: RecordStore = createRecordStore();
   const stopped: string[] = [];
-  const app = await startApp(read.settings, listenedLog().log, async (opened) => {
+  const app = await startApp(read.settings, listenedLog().log, async (opened, namespaces) => {
     store = opened;
+    namespaces.replace([]);
     return {
       workerMetrics: () => 'of_the_worker 1\n',
       stop: async () => {

@@ -26,8 +26,9 @@ async function start(t: Test, env: Record<string, string>) {
   });
   if ('problems' in read) throw new Error(read.problems.join());
   const { log, line } = listenedLog();
-  const app = await startApp(read.settings, log, async (store) => {
+  const app = await startApp(read.settings, log, async (store, namespaces) => {
     store.replace([record()]);
+    namespaces.replace([]);
     return { stop: async () => {} };
   });
   t.teardown(() => app.stop(0));

@@ -7,6 +7,7 @@ import type { RecordResource } from '../../src/domain/record.ts';
 import { admissionMetrics } from '../../src/metrics.ts';
 import { issueAuthority, issueLeaf } from '../../src/serve/certificates.ts';
 import { createReviewServer, type ReviewOptions } from '../../src/serve/reviews.ts';
+import { createPausedNamespaces, type PausedNamespaces } from '../../src/store/paused-namespaces.ts';
 import { createRecordStore, type RecordStore } from '../../src/store/records.ts';
 import { container, deployment } from '../admit/objects.ts';
 import { type Line, listenedLog } from './log-lines.ts';
@@ -26,6 +27,7 @@ export type Served = Client & {
   port: number;
   ca: string;
   store: RecordStore;
+  namespaces: PausedNamespaces;
   lines: Line[];
   server: ReturnType<typeof createReviewServer>;
   /** how the reviews so far ended: `Deployment/CREATE/changed/injected` → how often */
@@ -71,8 +73,16 @@ export async function serve(
   const registry = new Registry();
   const store = createRecordStore();
   store.replace(records);
+  const namespaces = createPausedNamespaces();
   const { log, lines } = listenedLog();
-  const server = createReviewServer({ tls: leaf, store, context, metrics: admissionMetrics(registry), log });
+  const server = createReviewServer({
+    tls: leaf,
+    store,
+    namespaces,
+    context,
+    metrics: admissionMetrics(registry),
+    log,
+  });
   await server.app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = server.app.server.address() as { port: number };
   const client = clientOf(port, ca.cert);
@@ -90,7 +100,7 @@ export async function serve(
     await client.close();
     await server.app.close();
   };
-  return { ...client, close, port, ca: ca.cert, store, lines, server, counted, registry };
+  return { ...client, close, port, ca: ca.cert, store, namespaces, lines, server, counted, registry };
 }
 
 /** A record whose override gives the container `function` 300Mi/400Mi. */

@@ -139,17 +139,24 @@ t.test('an Event points to its record', async (t) => {
   await emitted;
 });
 
-t.test('VerticalPodAutoscalers: all of them, or nothing where the cluster serves none', async (t) => {
+t.test('what stands around the workloads; VerticalPodAutoscalers only where the cluster serves them', async (t) => {
   const { server, cluster } = await played(t);
-  const listed = cluster.vpas();
-  const asked = await server.next();
-  t.match(asked, { path: '/apis/autoscaling.k8s.io/v1/verticalpodautoscalers', query: { labelSelector: undefined } });
-  asked.reply(named('theirs'));
-  t.match(await listed, [{ metadata: { name: 'theirs' } }]);
-
-  const absent = cluster.vpas();
-  (await server.next()).refuse(404, 'the server could not find the requested resource');
-  t.equal(await absent, undefined);
+  for (const served of [true, false]) {
+    const around = cluster.around();
+    for (let calls = 0; calls < 4; calls += 1) {
+      const asked = await server.next();
+      const name = asked.path.split('/').at(-1) ?? '';
+      t.equal(asked.query.labelSelector, undefined);
+      if (name === 'verticalpodautoscalers' && !served) asked.refuse(404, 'the server could not find it');
+      else asked.reply(named(name));
+    }
+    t.match(await around, {
+      namespaces: [{ metadata: { name: 'namespaces' } }],
+      autoscalers: [{ metadata: { name: 'horizontalpodautoscalers' } }],
+      verticalAutoscalers: served ? [{ metadata: { name: 'verticalpodautoscalers' } }] : undefined,
+      quotas: [{ metadata: { name: 'resourcequotas' } }],
+    });
+  }
 });
 
 t.test('a VerticalPodAutoscaler is written in two parts, as the API server takes it, and removed once', async (t) => {

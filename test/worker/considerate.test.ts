@@ -98,7 +98,7 @@ t.test('a record that somebody else has written elsewhere is written at its new 
   const played = playCluster([record('orders')], []);
   const orders = await read(played);
   const conditions = [{ type: 'Ready' }];
-  played.change('orders', ({ spec, status }) => ({
+  played.amend('orders', ({ spec, status }) => ({
     spec: { ...spec, nfr: { ...(spec?.nfr as object) }, replicas: 3 },
     status: { ...status, conditions },
   }));
@@ -117,7 +117,7 @@ t.test('where that was what the decision is made from, it is not written', async
   for (const [what, change] of changes) {
     const played = playCluster([record('orders')], []);
     const orders = await read(played);
-    played.change('orders', change);
+    played.amend('orders', change);
     await t.rejects(slowly(played).cluster.writeStatus(orders, MEMORY), { code: 409 }, what);
     t.strictSame(played.writes, []);
   }
@@ -133,11 +133,11 @@ t.test('somebody who writes all the time is not raced for ever', async (t) => {
     reread: async (one: RecordResource) => {
       const found = await reread(one);
       reads += 1;
-      played.change('orders', () => ({}));
+      played.amend('orders', () => ({}));
       return found;
     },
   };
-  played.change('orders', () => ({}));
+  played.amend('orders', () => ({}));
   await t.rejects(slowly(busy).cluster.writeStatus(orders, MEMORY), { code: 409 });
   t.equal(reads, 2);
 });
@@ -145,7 +145,7 @@ t.test('somebody who writes all the time is not raced for ever', async (t) => {
 t.test('a record that is gone when it is read again is a 404', async (t) => {
   const played = playCluster([record('orders')], []);
   const orders = await read(played);
-  played.change('orders', () => ({}));
+  played.amend('orders', () => ({}));
   played.reread = async () => {
     throw refused(404, 'not found');
   };

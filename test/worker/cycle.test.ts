@@ -31,7 +31,9 @@ t.test('what was measured becomes the recommendation of the record, with one Eve
     'orders Recommended: Deployment/orders container function: 256Mi/512Mi -> 224Mi/336Mi (p95',
   );
   t.strictSame(report, {
-    ...{ records: 1, workloads: 1, containers: 1, recommended: 1, applied: 0, written: 1, failed: 0, conflicts: 0 },
+    ...{ records: 1, workloads: 1, containers: 1, recommended: 1, applied: 0, 'taken-back': 0, written: 1, failed: 0 },
+    conflicts: 0,
+    rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
     steps: report.steps,
   });
   t.match(cluster.lines, [{ msg: 'recommended', namespace: 'shop', record: 'orders', container: 'function' }]);
@@ -213,7 +215,7 @@ t.test('a record that was changed while it was decided about is left for the nex
   const cluster = playCluster([record('orders'), record('bills')], [deployment('orders'), deployment('bills')]);
   const usage = measured(['Deployment/orders', 'Deployment/bills']);
   const report = await cluster.work(async () => {
-    cluster.change('orders', () => ({ spec: { nfr: { memory_tuning: { enabled: false } } } }));
+    cluster.amend('orders', () => ({ spec: { nfr: { memory_tuning: { enabled: false } } } }));
     return usage;
   }, NOW);
   t.match(report, { written: 1, conflicts: 1, failed: 0 });

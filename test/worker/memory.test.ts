@@ -18,7 +18,7 @@ setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
 /** Records at a time; a twentieth of them is replaced by others in each cycle. */
-const RECORDS = 1000;
+const RECORDS = 400;
 const NEW_EACH_CYCLE = RECORDS / 20;
 const CYCLES = 300;
 
@@ -47,7 +47,8 @@ function churning(): { cluster: Cluster; names(): string[]; churn(): void; writt
     workloads: async () => [...stored.keys()].map((name) => deployment(name)),
     revisionDeployments: async () => [],
     limitRanges: async () => [],
-    vpas: async () => undefined,
+    around: async () => ({ namespaces: [], autoscalers: [], verticalAutoscalers: undefined, quotas: [] }),
+    async requestRollout() {},
     async writeVpa() {},
     async removeVpa() {},
     async writeStatus(one, memory) {
@@ -86,6 +87,8 @@ t.test('hundreds of cycles over records that come and go leave the heap as it wa
       );
     },
     rules: RULES,
+    storesCatchUp: async () => {},
+    limits: { perNamespace: 2, perCluster: 10 },
     strategy: 'rollout',
     gates: { enforcement: true, enabledByDefault: true },
     record: { group: 'oaas.io', kind: 'DeploymentRecord' },

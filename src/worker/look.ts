@@ -1,0 +1,184 @@
+/** One look at one record: what its containers use and should have, and how far its workloads' rollouts are. */
+import { type Collected, usageKey } from '../collect/usage.ts';
+import type { JsonObject } from '../domain/json.ts';
+import { isEnabled, isEnforced, overrideOf } from '../domain/ladder.ts';
+import type { MemoryStatus, RolloutStatus, Tuning } from '../domain/record.ts';
+import { formatSeconds } from '../domain/time.ts';
+import { bytesOf, type Pair } from '../domain/workload.ts';
+import { lookAtContainer, type Rules } from '../recommend/container.ts';
+import type { Pending } from '../recommend/rollouts.ts';
+import type { Range } from '../recommend/step.ts';
+import type { Aftermath } from '../recommend/take-back.ts';
+import { findContainer, findRollout, moment, previousStatus, readApplied, readDecision } from '../record/read-back.ts';
+import type { ContainerFinding, Report } from '../record/report.ts';
+import { followRollout, waits } from '../record/rollouts.ts';
+import { appliedOf } from '../record/status.ts';
+import type { Settings } from '../settings.ts';
+import { type Around, holdOf } from './around.ts';
+import { progressOf } from './progress.ts';
+import { type Judge, outcomeOf, pendingOf } from './rollouts.ts';
+import { heardByVpa, wantedVpas } from './vpas.ts';
+import type { LiveContainer, OwnedWorkloads, Workload } from './workloads.ts';
+
+/** What is looked at, beside the record itself. */
+export type Surroundings = Judge & {
+  usage: Collected['usage'];
+  /** why usage could not be read: that of one workload, by `namespace/ref`, or any */
+  troubles: Collected['troubles'];
+  trouble: string | undefined;
+  range: Range;
+  /** what the namespace gives to containers that name no memory, in bytes */
+  defaults: Pair<number>;
+  around: Around;
+  rules: Rules;
+  strategy: Settings['strategy'];
+  /** the record's VerticalPodAutoscalers, if the cluster serves any */
+  vpas: JsonObject[] | undefined;
+  now: number;
+};
+
+/** What was found; which rollouts are asked for is decided over all records. */
+export type Looked = {
+  entry: OwnedWorkloads;
+  previous: MemoryStatus | undefined;
+  report: Report;
+  rollouts: LookedRollout[];
+  /** where the cluster serves them: the record's VerticalPodAutoscalers, and what they shall be by a status */
+  vpas?: { standing: JsonObject[]; wanted(status: MemoryStatus): JsonObject[] };
+};
+
+/** How far one workload is. */
+export type LookedRollout = {
+  workload: Workload;
+  entry: RolloutStatus;
+  /** what the plan has to know, where applied values are not what runs */
+  pending?: Pending;
+  /** when the youngest of those was decided (milliseconds since the epoch) */
+  decidedAt: number;
+  /** why admission would not inject them */
+  refused?: string;
+};
+
+/** Decides nothing beyond the record: a pure function of what was read. */
+export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looked {
+  const { record, tuning, workloads } = entry;
+  const { gates, rules, troubles, strategy, vpas } = around;
+  const previous = previousStatus(record.status);
+  const { namespace } = record.metadata;
+  const trouble = around.trouble ?? workloads.map(({ ref }) => troubles.get(`${namespace}/${ref}`)).find(Boolean);
+  const enabled = isEnabled(tuning, gates);
+  const wished = isEnforced({ ...tuning, paused: false }, gates);
+  const holds = new Map(
+    workloads.map((workload) => [workload, wished ? holdOf(workload, record, around.around) : undefined]),
+  );
+  const byVpa = strategy === 'vpa' && wished;
+  const possible = wished && !(byVpa && !vpas);
+  const free = workloads.filter((workload) => !holds.get(workload));
+  const report: Report = {
+    enabled,
+    enforced: possible && (workloads.length === 0 || free.length > 0),
+    ...(byVpa && { vpa: vpas ? 'served' : 'absent' }),
+    overridden: tuning.enabled !== false && Object.keys(tuning.overrides).length > 0,
+    workloads: workloads.length,
+    problems: tuning.problems,
+    containers: [],
+    window: formatSeconds(rules.longWindowSeconds),
+    ...(trouble !== undefined && { trouble }),
+  };
+  const looked: Looked = { entry, previous, report, rollouts: [] };
+  if (vpas) {
+    const wanted = (status: MemoryStatus) =>
+      byVpa ? wantedVpas({ ...entry, workloads: free }, status, around.defaults, vpas, around.now) : [];
+    looked.vpas = { standing: vpas, wanted };
+  }
+  // Nothing is known of usage: what was decided stands, and nothing new is asked for.
+  if (trouble !== undefined && enabled) return looked;
+  for (const workload of enabled ? workloads : []) {
+    const hold = holds.get(workload);
+    const enforced = possible && !hold;
+    const last: RolloutStatus = findRollout(previous, workload.ref) ?? { workload: workload.ref, state: 'Done' };
+    const since = last.state === 'Requested' ? moment(last.id) : moment(last.at);
+    const progress = progressOf(workload.object, Number.isNaN(since) ? undefined : since);
+    const aftermath: Aftermath = { ...progress, ...(!Number.isNaN(since) && { since }) };
+    const found = workload.containers.map((container) =>
+      lookAt(workload, container, { ...around, enforced, byVpa, aftermath, previous, tuning }),
+    );
+    report.containers.push(...found);
+    if (hold) looked.rollouts.push({ workload, entry: waits(last, hold.reason, hold.detail), decidedAt: 0 });
+    else if (enforced && !byVpa) looked.rollouts.push(lookAtRollout(workload, found, last, progress, tuning, around));
+    // Kept for the day on which enforcement is switched on again: its cooldown still counts.
+    else if (last.at !== undefined) {
+      looked.rollouts.push({ workload, entry: { workload: workload.ref, state: 'Done', at: last.at }, decidedAt: 0 });
+    }
+  }
+  return looked;
+}
+
+function lookAtRollout(
+  workload: Workload,
+  found: ContainerFinding[],
+  last: RolloutStatus,
+  progress: ReturnType<typeof progressOf>,
+  tuning: Tuning,
+  { usage, rules, strategy, now, ...judge }: Surroundings,
+): LookedRollout {
+  const applied = found.flatMap(({ name, finding }) =>
+    finding.applied ? [[`${workload.ref}/${name}`, appliedOf(finding.applied)] as const] : [],
+  );
+  const outcome = outcomeOf(workload, { ...tuning, applied: Object.fromEntries(applied) }, found, judge);
+  const isPending = outcome.changes.length > 0 || outcome.refused !== undefined;
+  // A container that was decided about since the request is none of what was asked for.
+  const asked = last.state === 'Requested' ? moment(last.id) : Number.POSITIVE_INFINITY;
+  const decidedAt = (name: string) => found.find((one) => one.name === name)?.finding.applied?.at ?? 0;
+  const isMissing =
+    isPending && (outcome.changes.length === 0 || outcome.changes.some(({ name }) => decidedAt(name) <= asked));
+  const entry = followRollout(last, isMissing, progress, now);
+  if (!isPending) return { workload, entry, decidedAt: 0 };
+  const killedAt = (name: string) => usage.get(usageKey(workload.namespace, workload.ref, name))?.oomLimit;
+  const { cooldownSeconds } = rules;
+  const waits = strategy === 'rollout' ? undefined : ('next-template-change' as const);
+  const facts = { rolling: progress.rolling, strategy: waits, cooldownSeconds, killedAt, now };
+  return {
+    workload,
+    entry,
+    pending: pendingOf(workload, outcome, found, entry, facts),
+    decidedAt: Math.max(0, ...found.map(({ name }) => decidedAt(name))),
+    ...(outcome.refused !== undefined && { refused: outcome.refused }),
+  };
+}
+
+type OfContainer = Surroundings & {
+  enforced: boolean;
+  byVpa: boolean;
+  aftermath: Aftermath;
+  previous: MemoryStatus | undefined;
+  tuning: Tuning;
+};
+
+function lookAt(
+  workload: Workload,
+  container: LiveContainer,
+  { usage, previous, range, rules, now, tuning, enforced, byVpa, aftermath, defaults }: OfContainer,
+): ContainerFinding {
+  const { name, written } = container;
+  const before = findContainer(previous, workload.ref, name);
+  const override = overrideOf(tuning, workload.name, name);
+  const [standing, applied] = [readDecision(before?.recommended), readApplied(before?.applied)];
+  const measured = usage.get(usageKey(workload.namespace, workload.ref, name));
+  // What the template leaves open the pods may have got from a LimitRange.
+  const current = { ...measured?.running, ...container.current };
+  const throughVpa = byVpa && enforced;
+  const look = {
+    usage: measured,
+    // VPA changes the pods and not their template: what runs is what was applied last.
+    current: throughVpa && applied ? { request: applied.request, limit: applied.limit } : current,
+    enforced: enforced && !(throughVpa && container.nativeSidecar),
+    fixed: bytesOf(override),
+    ...{ written, range, aftermath },
+    ...(standing && { standing }),
+    ...(applied && { applied }),
+  };
+  const finding = lookAtContainer(look, rules, now);
+  if (throughVpa) finding.rationale += heardByVpa(container, override, finding, defaults);
+  return { workload: workload.ref, name, current, override, finding };
+}

@@ -1,0 +1,233 @@
+/** Enforcement with the real control plane: who rolls, how often, and what a person's own tools see of it. */
+import t, { type Test } from 'tap';
+import type { MemoryStatus, RolloutStatus } from '../../src/domain/record.ts';
+import { available } from './binaries.ts';
+import { type Cluster, partsFor, startCluster } from './cluster.ts';
+import { kubectl, manifest, memory, record, rollout, settled } from './stage.ts';
+import { startTuner, type Tuner } from './tuner.ts';
+import { until } from './until.ts';
+
+const parts = { controllers: true, prometheus: true } as const;
+const can = available(partsFor(parts));
+// The first run builds everything from source.
+t.setTimeout(30 * 60_000);
+
+/** Workloads that are enforced at once. */
+const MANY = Number(process.env.OAAS_TUNER_WORKLOADS ?? 40);
+const PER_NAMESPACE = 8;
+const PATIENCE = { timeoutMs: 120_000 };
+
+// 100Mi × 1.5 = 150Mi → 160Mi / 240Mi; 512Mi − 30 % = 358.4Mi → 368Mi; 1Gi − 30 % = 716.8Mi → 720Mi.
+const WRITTEN = { request: '512Mi', limit: '1Gi' };
+const FIRST_STEP = '368Mi/720Mi';
+const workload = (name: string, more: Parameters<typeof manifest>[0] = {}) =>
+  manifest({ name, owner: name, usage: '100Mi', memory: { function: WRITTEN }, ...more });
+
+t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, async (t) => {
+  const cluster = await startCluster({ ...parts, say: console.error });
+  t.teardown(() => cluster.stop());
+  const tuner = await startTuner(cluster, {
+    OPRC_CRM_PROM_URL: cluster.prometheusUrl,
+    OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
+    OPRC_CRM_SHORT_WINDOW_SECS: '10',
+    OPRC_CRM_ROLLOUTS_PER_NAMESPACE: String(PER_NAMESPACE),
+    OPRC_CRM_ROLLOUTS_PER_CLUSTER: '50',
+  });
+  t.teardown(() => tuner.stop());
+
+  const ways: Record<string, string[]> = {
+    client: ['apply'],
+    server: ['apply', '--server-side'],
+    replaced: ['replace'],
+  };
+  for (const [name, way] of Object.entries(ways)) {
+    await t.test(`a step rolls once; kubectl ${way.join(' ')} after it neither conflicts nor reverts`, async (t) => {
+      const first = way[0] === 'replace' ? ['create'] : way;
+      await kubectl(cluster, [...first, '-f', '-'], workload(name));
+      await settled(cluster, name);
+      const before = await replicaSets(cluster, name);
+      await kubectl(cluster, ['apply', '-f', '-'], record({ name, enforce: true }));
+      await until('the first step', async () => (await memory(cluster, `deployment/${name}`)) === FIRST_STEP, PATIENCE);
+      await until('the end of the rollout', async () => (await state(cluster, name))?.state === 'Done', PATIENCE);
+      t.strictSame([before, await replicaSets(cluster, name)], [1, 2], 'one rollout');
+
+      const rolled = await rollout(cluster, name);
+      await kubectl(cluster, [...way, '-f', '-'], workload(name));
+      t.strictSame(await rollout(cluster, name), rolled);
+      await kubectl(cluster, [...way, '-f', '-'], workload(name, { version: '2' }));
+      t.equal(await memory(cluster, `deployment/${name}`), FIRST_STEP, 'the next version has them, too');
+      t.match(
+        (await status(cluster, name))?.history.find(({ change }) => change === 'applied')?.outcome,
+        /rolled out by/,
+      );
+    });
+  }
+
+  await t.test('of the workload the tuner owns one annotation', async (t) => {
+    const { body } = await cluster.api().send('/apis/apps/v1/namespaces/default/deployments/client');
+    const fields = body.metadata.managedFields.find(({ manager }: { manager: string }) => manager === 'oaas-tuner');
+    t.strictSame(fields.fieldsV1, { 'f:metadata': { 'f:annotations': { 'f:tuning.oaas.io/rollout': {} } } });
+  });
+
+  await t.test('metadata updates roll nothing', async (t) => {
+    await settled(cluster, 'client');
+    const before = await rollout(cluster, 'client');
+    for (let index = 0; index < 200; index += 1) {
+      const key = index % 2 === 0 ? 'labels' : 'annotations';
+      const metadata = { [key]: { [`key-${index % 9}`]: `v${index}` } };
+      await patch(cluster, '/apis/apps/v1/namespaces/default/deployments/client', { metadata });
+    }
+    t.strictSame(await rollout(cluster, 'client'), before);
+  });
+
+  await t.test('each switch works within seconds, in both directions', async (t) => {
+    const restart = { spec: { template: { metadata: { annotations: { restarted: 'now' } } } } };
+    const next = async () => {
+      const path = '/apis/apps/v1/namespaces/default/deployments/client?dryRun=All';
+      const { requests, limits } = (await patch(cluster, path, restart)).spec.template.spec.containers[0].resources;
+      return `${requests.memory}/${limits.memory}`;
+    };
+    t.equal(await next(), FIRST_STEP);
+    const pause = ['tuning.oaas.io/paused=true', 'tuning.oaas.io/paused-'];
+    const off: Record<string, [off: () => Promise<string>, on: () => Promise<string>]> = {};
+    for (const what of ['deployment/client', 'deploymentrecord/client', 'namespace/default']) {
+      const [on, without] = pause.map(
+        (word) => () => cluster.kubectl(['annotate', what, word]).then(({ stdout }) => stdout),
+      );
+      if (on && without) off[what] = [on, without];
+    }
+    const enforce = (wish: boolean) => () =>
+      kubectl(cluster, ['apply', '-f', '-'], record({ name: 'client', enforce: wish }));
+    off['enforce: false'] = [enforce(false), enforce(true)];
+    for (const [what, [off_, on]] of Object.entries(off)) {
+      const start = performance.now();
+      await off_();
+      await until(`${what} to be off`, async () => (await next()) === '512Mi/1Gi');
+      t.ok(performance.now() - start < 5_000, `${what}: off after ${Math.round(performance.now() - start)} ms`);
+      await on();
+      await until(`${what} to be on`, async () => (await next()) === FIRST_STEP, PATIENCE);
+    }
+  });
+
+  await t.test('killed in the middle of it: old or new values, and the next cycle finishes', async (t) => {
+    await kubectl(cluster, ['apply', '-f', '-'], workload('killed'));
+    await settled(cluster, 'killed');
+    await kubectl(cluster, ['apply', '-f', '-'], record({ name: 'killed', enforce: true }));
+    await until('the request', async () => (await state(cluster, 'killed'))?.state === 'Requested', {
+      ...PATIENCE,
+      everyMs: 5,
+    });
+    await tuner.kill();
+    const between = await memory(cluster, 'deployment/killed');
+    t.ok(['512Mi/1Gi', FIRST_STEP].includes(between), between);
+    await tuner.start();
+    await until('the rollout', async () => (await state(cluster, 'killed'))?.state === 'Done', PATIENCE);
+    t.equal(await memory(cluster, 'deployment/killed'), FIRST_STEP);
+    t.equal(await replicaSets(cluster, 'killed'), 2);
+  });
+
+  await t.test(
+    `${MANY} workloads at once: never more than ${PER_NAMESPACE} together, and all arrive, once`,
+    async (t) => {
+      const names = Array.from({ length: MANY }, (_, index) => `many-${index}`);
+      const all = names.map((name) => workload(name, { owner: 'many' })).join('---\n');
+      await kubectl(cluster, ['apply', '--server-side', '-f', '-'], all);
+      await until(
+        'their pods',
+        async () => (await deployments(cluster)).every(({ status }) => status?.availableReplicas === 1),
+        PATIENCE,
+      );
+      await kubectl(cluster, ['apply', '-f', '-'], record({ name: 'many', enforce: true }));
+      let most = 0;
+      await until(
+        'all of them',
+        async () => {
+          const { rollouts = [], containers = [] } = (await status(cluster, 'many')) ?? {};
+          const underWay = rollouts.filter((one) => one.state === 'Requested' || one.state === 'Rolling').length;
+          most = Math.max(most, underWay);
+          const done = rollouts.filter((one) => one.state === 'Done').length;
+          if (done === MANY) return true;
+          throw new Error(`${done} of ${containers.length} are done`);
+        },
+        { timeoutMs: 60_000 + MANY * 3_000 },
+      );
+      t.ok(most > 1 && most <= PER_NAMESPACE, `${most} at once`);
+      const found = (await deployments(cluster)).filter(({ metadata }) => metadata.name.startsWith('many-'));
+      const revisions = found.map(({ metadata }) => metadata.annotations['deployment.kubernetes.io/revision']);
+      t.strictSame([found.length, [...new Set(revisions)]], [MANY, ['2']]);
+    },
+  );
+
+  await t.test('the webhook is not called: it stops after three requests, and says what to check', async (t) => {
+    const { stdout } = await cluster.kubectl(['get', 'mutatingwebhookconfiguration', 'oaas-tuner', '-o', 'json']);
+    await cluster.kubectl(['delete', 'mutatingwebhookconfiguration', 'oaas-tuner']);
+    await kubectl(cluster, ['apply', '-f', '-'], `${record({ name: 'deaf', enforce: true })}---\n${workload('deaf')}`);
+    const degraded = await until(
+      'the end of its patience',
+      async () => {
+        const found = await status(cluster, 'deaf');
+        return found?.phase === 'Degraded' ? found : undefined;
+      },
+      PATIENCE,
+    );
+    t.match(degraded.message, 'check that the API server calls the webhook');
+    t.match(degraded.rollouts, [{ state: 'Failed', tries: 3 }]);
+    t.equal(await replicaSets(cluster, 'deaf'), 1, 'nothing rolled');
+    const events = ['get', 'events', '--field-selector', 'reason=RolloutFailed,involvedObject.name=deaf', '-o', 'name'];
+    await until('the Event', async () => (await kubectl(cluster, events)).trim().split('\n').length === 1);
+    const { resourceVersion, uid, ...metadata } = JSON.parse(stdout).metadata;
+    await cluster.apply(JSON.stringify({ ...JSON.parse(stdout), metadata }));
+    await until('the values, by a restart', async () => {
+      await kubectl(cluster, ['rollout', 'restart', 'deployment/deaf']).catch(() => {});
+      return (await memory(cluster, 'deployment/deaf')) === FIRST_STEP;
+    });
+    await until('the record to be well', async () => (await status(cluster, 'deaf'))?.phase === 'Enforcing', PATIENCE);
+    await quiet(t, cluster, tuner);
+  });
+});
+
+/** Steady usage, nothing new: within five cycles no template changes. */
+async function quiet(t: Test, cluster: Cluster, tuner: Tuner): Promise<void> {
+  const generations = async () =>
+    (await deployments(cluster)).map(({ metadata }) => `${metadata.name} ${metadata.generation}`);
+  const observed = async () => (await status(cluster, 'deaf'))?.rollouts?.every(({ state }) => state === 'Done');
+  await until('everything to be done', observed, PATIENCE);
+  const before = await generations();
+  const cycles = async () =>
+    Number(/^oaas_tuner_cycles_total\{outcome="ok"\} (\d+)/m.exec(await tuner.metrics())?.[1] ?? 0);
+  const start = await cycles();
+  await until('five cycles', async () => (await cycles()) >= start + 5, PATIENCE);
+  t.strictSame(await generations(), before);
+}
+
+async function status(cluster: Cluster, name: string): Promise<MemoryStatus | undefined> {
+  const { body } = await cluster.api().send(`/apis/oaas.io/v1alpha1/namespaces/default/deploymentrecords/${name}`);
+  return body.status?.nfr_recommendations?.memory;
+}
+
+async function state(cluster: Cluster, name: string): Promise<RolloutStatus | undefined> {
+  return (await status(cluster, name))?.rollouts?.find(({ workload }) => workload === `Deployment/${name}`);
+}
+
+async function replicaSets(cluster: Cluster, name: string): Promise<number> {
+  const { body } = await cluster.api().send(`/apis/apps/v1/namespaces/default/replicasets?labelSelector=app%3D${name}`);
+  return body.items.length;
+}
+
+type Deployment = {
+  metadata: { name: string; generation: number; annotations: Record<string, string> };
+  status?: { availableReplicas?: number };
+};
+
+async function deployments(cluster: Cluster): Promise<Deployment[]> {
+  const { body } = await cluster.api().send('/apis/apps/v1/namespaces/default/deployments');
+  return body.items;
+}
+
+async function patch(cluster: Cluster, path: string, body: object) {
+  const answer = await cluster
+    .api('person')
+    .send(path, { method: 'PATCH', contentType: 'application/merge-patch+json', body });
+  if (answer.status !== 200) throw new Error(JSON.stringify(answer.body));
+  return answer.body;
+}
