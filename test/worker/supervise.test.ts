@@ -118,7 +118,7 @@ t.test('the real thread works: a cycle against an API server that fails, then on
   // Longer than the interval of a second: there is nothing else to wait for.
   await sleep(1100);
   late.reply({ metadata: { resourceVersion: '1' }, items: [] });
-  await answer(4, 'reply');
+  await answer(5, 'reply');
   await cycles('ok', 2);
   t.match(supervised.metrics(), 'oaas_tuner_cycles_overrun_total 1', 'a cycle that is too long is said');
   t.strictSame(lines, [], 'it did not die');
