@@ -7,10 +7,12 @@ RUN npm ci --omit=dev --ignore-scripts
 
 FROM node:24-slim
 WORKDIR /app
-ENV NODE_ENV=production
+# Each thread would have a heap of malloc of its own, for what both do in turns.
+ENV NODE_ENV=production MALLOC_ARENA_MAX=2
 COPY package.json ./
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY src ./src
 USER 65532:65532
 EXPOSE 8443 9090
-CMD ["node", "src/main.ts"]
+# Two heaps in one process: with the default of 16 each keeps three times as much for what is young as it needs.
+CMD ["node", "--max-semi-space-size=4", "src/main.ts"]

@@ -3,7 +3,7 @@
  * settings that it was started with; what it finds reaches admission through the records' status.
  */
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
+import { constants, hostname, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
@@ -131,5 +131,8 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
     await sleep(Math.max(0, interval * 1000 - (Date.now() - started)));
   };
 }
+
+// Whoever waits for an admission comes first. On Linux a thread has a priority of its own (setpriority(2)).
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 await run(workerData as Settings);

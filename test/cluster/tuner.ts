@@ -15,6 +15,8 @@ export interface Tuner {
   reviewsPort: number;
   /** Its log so far, one object a line. */
   log(): Record<string, unknown>[];
+  /** Of its process, while it runs. */
+  pid(): number | undefined;
   /** Its own metrics, as text. */
   metrics(): Promise<string>;
   /** As if the machine had lost power. */
@@ -72,6 +74,7 @@ export async function startTuner(cluster: Cluster, env: Record<string, string> =
     opsUrl,
     reviewsPort: reviews.port,
     log: () => printed.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : [])),
+    pid: () => child?.pid,
     async metrics() {
       return (await request(`${opsUrl}/metrics`)).body.text();
     },

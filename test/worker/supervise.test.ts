@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { readSettings, type Settings } from '../../src/settings.ts';
 import { superviseWorker } from '../../src/worker/supervise.ts';
@@ -112,5 +113,13 @@ t.test('the real thread works: a cycle against an API server that fails, then on
   await cycles('failed', 1);
   await answer(6, 'reply');
   await cycles('ok', 1);
+  t.match(supervised.metrics(), 'oaas_tuner_cycles_overrun_total 0');
+  const late = await server.next();
+  // Longer than the interval of a second: there is nothing else to wait for.
+  await sleep(1100);
+  late.reply({ metadata: { resourceVersion: '1' }, items: [] });
+  await answer(5, 'reply');
+  await cycles('ok', 2);
+  t.match(supervised.metrics(), 'oaas_tuner_cycles_overrun_total 1', 'a cycle that is too long is said');
   t.strictSame(lines, [], 'it did not die');
 });
