@@ -1,6 +1,7 @@
 /** `npm run bench -- <which>`: what is measured, side by side in one run. */
 const BENCHES: Record<string, string> = {
   admission: './admission.ts',
+  start: './start.ts',
 };
 
 const [which = '', ...rest] = process.argv.slice(2);
