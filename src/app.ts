@@ -9,7 +9,18 @@ import { followNamespaces, followRecords, RECORD_GROUP } from './kube/records.ts
 import { secretClient } from './kube/secret.ts';
 import { trustClient } from './kube/webhook-configuration.ts';
 import { type Log, reason } from './log.ts';
-import { admissionMetrics, certificateMetrics, leaderMetrics, storeMetrics } from './metrics.ts';
+import {
+  admissionMetrics,
+  CERTIFICATES_SERVED,
+  canaryMetrics,
+  certificateMetrics,
+  countedMetric,
+  LOG_LINES_LOST,
+  leaderMetrics,
+  storeMetrics,
+  WORKER_DEATHS,
+} from './metrics.ts';
+import { followCanary } from './serve/canary.ts';
 import { readCertificate, type Served } from './serve/certificates.ts';
 import { createKeeper } from './serve/keeper.ts';
 import { createOpsServer } from './serve/ops.ts';
@@ -34,10 +45,14 @@ export type Edges = {
   /** the account whose rollout requests count, once it is known */
   ownAccount?(): string | undefined;
   workerMetrics?(): string;
+  /** how often the worker's thread has died */
+  workerDeaths?(): number;
   /** whether this replica is the one that works */
   leads?(): boolean;
   /** The cluster's certificate as of now, kept valid by the replica that works; `undefined` before there is one. */
   certificate?(now: number): Promise<Served | undefined>;
+  /** how the API server calls us, e.g. `https://oaas-tuner.oaas-system.svc/mutate`; a canary goes that way now and then */
+  path?: string;
   /** Lets another replica work, at once. */
   resign?(): Promise<void>;
   stop(): Promise<void>;
@@ -47,6 +62,8 @@ const ASK_AGAIN_MS = 5_000;
 
 /** How often the certificate is looked after. */
 const LOOK_EVERY_MS = 5_000;
+
+const CANARY_EVERY_MS = 30_000;
 
 /** The Secret that the chart makes, empty, for the tuner's own certificates. */
 const TLS_SECRET = 'oaas-tuner-tls';
@@ -67,13 +84,17 @@ export async function startApp(
   const store = createRecordStore();
   const namespaces = createPausedNamespaces();
   storeMetrics(registry, store);
+  countedMetric(registry, LOG_LINES_LOST, () => log.lost?.() ?? 0);
 
   const clientCa = settings.clientCa === '' ? undefined : await readClientCa(settings.clientCa);
   let served = settings.certificates === 'files' ? await ownCertificate(settings.tlsDir, log) : undefined;
   certificateMetrics(registry, () => served?.expiry ?? Number.NaN);
+  let certificates = 0;
+  countedMetric(registry, CERTIFICATES_SERVED, () => certificates);
 
   const edges = await open(store, namespaces);
   leaderMetrics(registry, () => edges.leads?.() ?? false);
+  countedMetric(registry, WORKER_DEATHS, () => edges.workerDeaths?.() ?? 0);
   // What VPA gives to pods must not stand in their template, too: the proportion that VPA keeps is the template's.
   const enforcement = settings.enforcement && settings.strategy !== 'vpa';
   const gates = { enforcement, enabledByDefault: enabledByDefault(settings) };
@@ -108,11 +129,18 @@ export async function startApp(
     look: edges.certificate ?? (() => readCertificate(settings.tlsDir)),
     use: (next) => {
       served = next;
+      certificates += 1;
       serveWith(reviews.app.server as Server, next, clientCa);
     },
     everyMs: Math.min(LOOK_EVERY_MS, (settings.certificateLifeSeconds * 1000) / 12),
     ...{ log, signal: abort.signal },
   });
+  const told = canaryMetrics(registry);
+  // Who asks for a client certificate asks the canary, too, and it has none.
+  if (edges.path !== undefined && clientCa === undefined) {
+    const ca = () => (notReady() === undefined ? served?.ca : undefined);
+    void followCanary({ url: edges.path, ca, told, everyMs: CANARY_EVERY_MS, log, signal: abort.signal });
+  }
   const app = {
     reviewsPort: (reviews.app.server.address() as AddressInfo).port,
     opsPort: (ops.server.address() as AddressInfo).port,
@@ -165,7 +193,9 @@ export async function openCluster(
   });
   return {
     ownAccount: () => account,
+    ...(settings.namespace !== '' && { path: `https://oaas-tuner.${settings.namespace}.svc/mutate` }),
     workerMetrics: () => worker?.metrics() ?? '',
+    workerDeaths: () => worker?.deaths() ?? 0,
     leads: () => worker?.leads() ?? false,
     ...(settings.certificates === 'secret' && {
       certificate: createKeeper({

@@ -85,6 +85,18 @@ export function certificateMetrics(registry: Registry, expiry: () => number): vo
   });
 }
 
+/** @returns is told how each review ended that the tuner sent to itself */
+export function canaryMetrics(registry: Registry): (answered: boolean) => void {
+  const reviews = new Counter({
+    name: 'oaas_tuner_canary_reviews_total',
+    help: 'Reviews that the tuner sent to itself through its Service, as the API server would, by outcome.',
+    labelNames: ['outcome'] as const,
+    registers: [registry],
+  });
+  for (const outcome of ['answered', 'failed'] as const) reviews.inc({ outcome }, 0);
+  return (answered) => reviews.inc({ outcome: answered ? 'answered' : 'failed' });
+}
+
 /** @param leads whether this replica is the one that works */
 export function leaderMetrics(registry: Registry, leads: () => boolean): void {
   new Gauge({
@@ -93,6 +105,31 @@ export function leaderMetrics(registry: Registry, leads: () => boolean): void {
     registers: [registry],
     collect() {
       this.set(leads() ? 1 : 0);
+    },
+  });
+}
+
+export const LOG_LINES_LOST = {
+  name: 'oaas_tuner_log_lines_lost_total',
+  help: 'Lines of the log that nobody took: its disk is full, or its reader hangs.',
+};
+export const CERTIFICATES_SERVED = {
+  name: 'oaas_tuner_certificates_served_total',
+  help: 'Certificates that were put into service, the one of the start included.',
+};
+export const WORKER_DEATHS = {
+  name: 'oaas_tuner_worker_deaths_total',
+  help: 'How often the worker thread died and was started again.',
+};
+
+/** A counter of what somebody else counts. */
+export function countedMetric(registry: Registry, what: { name: string; help: string }, count: () => number): void {
+  new Counter({
+    ...what,
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(count());
     },
   });
 }

@@ -13,6 +13,8 @@ import { until } from './until.ts';
 export interface Tuner {
   opsUrl: string;
   reviewsPort: number;
+  /** Of the process that was started last. */
+  pid(): number | undefined;
   /** Its log so far, one object a line. */
   log(): Record<string, unknown>[];
   /** Of its process, while it runs. */
