@@ -152,6 +152,12 @@ async function watch(cluster: Cluster, tuner: Tuner, workloads: number, say: (li
 
   say('and some with reviews beside them');
   comeFirst(true, say);
+  // Also when it is stopped in the middle: the session, a person's shell perhaps, would stay in front of all others.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      comeFirst(false, say);
+      process.exit(1);
+    });
   const admission = await timeReviews(cluster, tuner).finally(() => comeFirst(false, say));
   return {
     first: { ...first, ...difference(before, afterFirst, 1) },
