@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { at } from '../domain/json.ts';
 import type { RecordResource } from '../domain/record.ts';
+import { isPaused } from '../domain/workload.ts';
 import { ApiError } from '../kube/api.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -77,7 +78,7 @@ export function considerate(cluster: Cluster, pace: Pace = PACE): Cluster {
 
 /** What a decision about a record is made from, of the record itself. */
 function grounds({ metadata, spec, status }: RecordResource) {
-  return [metadata.uid, at(spec, 'nfr'), at(status, 'nfr_recommendations', 'memory')];
+  return [metadata.uid, isPaused({ metadata }), at(spec, 'nfr'), at(status, 'nfr_recommendations', 'memory')];
 }
 
 /** Resolves when it is the caller's turn: each begins a moment after the one before. */

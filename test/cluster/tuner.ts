@@ -17,8 +17,6 @@ export interface Tuner {
   pid(): number | undefined;
   /** Its log so far, one object a line. */
   log(): Record<string, unknown>[];
-  /** Of its process, while it runs. */
-  pid(): number | undefined;
   /** Its own metrics, as text. */
   metrics(): Promise<string>;
   /** As if the machine had lost power. */
