@@ -140,21 +140,6 @@ t.test('a request for a rollout is one annotation, applied as our own', async (t
   }
 });
 
-t.test('what stands around the workloads', async (t) => {
-  const { server, cluster } = await played(t);
-  const around = cluster.around();
-  for (let count = 0; count < 3; count += 1) {
-    const asked = await server.next();
-    const [plural = ''] = asked.path.split('/').slice(-1);
-    asked.reply(named(plural));
-  }
-  t.match(await around, {
-    namespaces: [{ metadata: { name: 'namespaces' } }],
-    autoscalers: [{ metadata: { name: 'horizontalpodautoscalers' } }],
-    quotas: [{ metadata: { name: 'resourcequotas' } }],
-  });
-});
-
 t.test('an Event points to its record', async (t) => {
   const { server, cluster } = await played(t);
   const orders = { ...record('orders'), metadata: { namespace: 'shop', name: 'orders', uid: 'u-1' } };
