@@ -43,7 +43,7 @@ type Values = { request: number; limit: number };
  * @param target the recommendation (bytes)
  * @param standing the applied values so far
  * @param now milliseconds since the epoch
- * @returns `undefined` when nothing is applied yet and what runs is what would be
+ * @returns `undefined` when nothing is applied yet and what the manifest says is what would be
  */
 export function stepMemory(
   current: Pair<number>,
@@ -58,7 +58,9 @@ export function stepMemory(
   const goal = isSame(next, target) ? 'as recommended' : `towards ${pair(target)}`;
   reasons.unshift(`applied ${pair(next)} ${goal}`);
   if (standing && isSame(standing, next)) return { applied: standing, isNew: false, reasons };
-  if (!standing && isSame(current, next)) return undefined;
+  // Where what runs is ours, from before enforcement was switched off, the next template change must not give it back.
+  const ours = FIELDS.some((field) => bounds.written[field] !== undefined && bounds.written[field] !== current[field]);
+  if (!standing && isSame(current, next) && !ours) return undefined;
   const until = standing && coolsUntil(standing, { cooldownSeconds: cooldownOf(standing, rules) }, now);
   if (standing && until && !bounds.urgent && covers(standing, bounds.observed)) {
     return { applied: standing, isNew: false, reasons: [`no further step before ${until} (cooldown)`] };

@@ -117,6 +117,29 @@ t.test('a write names the version that was read, and a record can be read again'
   t.strictSame(await again, now);
 });
 
+t.test('a request for a rollout is one annotation, applied as our own', async (t) => {
+  const { server, cluster } = await played(t);
+  const kinds = {
+    'apps/v1': ['Deployment', 'deployments'],
+    'serving.knative.dev/v1': ['Service', 'services'],
+  } as const;
+  for (const [apiVersion, [kind, plural]] of Object.entries(kinds)) {
+    const workload = { apiVersion, kind, metadata: { name: 'orders', namespace: 'shop' }, spec: { replicas: 3 } };
+    const requested = cluster.requestRollout(workload, 'now');
+    const asked = await server.next();
+    t.match(asked, {
+      method: 'PATCH',
+      path: `/apis/${apiVersion}/namespaces/shop/${plural}/orders`,
+      query: { fieldManager: 'oaas-tuner', force: 'true' },
+      contentType: 'application/apply-patch+yaml',
+    });
+    const metadata = { namespace: 'shop', name: 'orders', annotations: { 'tuning.oaas.io/rollout': 'now' } };
+    t.strictSame(JSON.parse(asked.body), { apiVersion, kind, metadata });
+    asked.reply({});
+    await requested;
+  }
+});
+
 t.test('an Event points to its record', async (t) => {
   const { server, cluster } = await played(t);
   const orders = { ...record('orders'), metadata: { namespace: 'shop', name: 'orders', uid: 'u-1' } };

@@ -250,6 +250,25 @@ t.test(
   },
 );
 
+t.test(
+  'off and on again where it has arrived: what runs is applied again, and the next change gives nothing back',
+  async (t) => {
+    const cluster = orders('256Mi/448Mi');
+    for (const minute of [0, 1]) await cluster.work(usage, NOW + minute * MINUTE);
+    t.equal(memoryText(cluster.workload('orders')), '224Mi/336Mi');
+    cluster.change('orders', PAUSE);
+    await cluster.work(usage, NOW + 2 * MINUTE);
+    t.equal(applied(cluster), undefined);
+    cluster.change('orders', UNPAUSE);
+    await cluster.work(usage, NOW + 3 * MINUTE);
+    t.match(applied(cluster), { request: '224Mi', limit: '336Mi' });
+    cluster.change('orders', ({ spec }) => {
+      spec.template.metadata = { annotations: { restarted: 'yes' } };
+    });
+    t.equal(memoryText(cluster.workload('orders')), '224Mi/336Mi');
+  },
+);
+
 t.test('an override stands also where enforcement is paused', async (t) => {
   const overrides = { function: { limit: '900Mi' } };
   const cluster = playCluster([record('orders', { ...ENFORCE, overrides })], [deployment('orders', '512Mi/1Gi')]);
