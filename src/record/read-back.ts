@@ -15,6 +15,7 @@ export function previousStatus(status: unknown): MemoryStatus | undefined {
       ({ workload, name, current }) => typeof workload === 'string' && typeof name === 'string' && asObject(current),
     ),
     history: objects(memory.history),
+    ...(Array.isArray(memory.evidence) && { evidence: objects(memory.evidence) }),
   } as unknown as MemoryStatus;
 }
 

@@ -3,9 +3,9 @@
  * when) is read back from it, and every number that reaches a workload is explained by it.
  */
 import { formatBytes } from '../domain/quantity.ts';
-import type { ContainerStatus, Decision, HistoryEntry, MemoryStatus } from '../domain/record.ts';
-import { FIELDS, type Pair } from '../domain/workload.ts';
-import type { Decided } from '../recommend/guards.ts';
+import type { ContainerStatus, Evidence, HistoryEntry, MemoryStatus } from '../domain/record.ts';
+import type { Pair } from '../domain/workload.ts';
+import { decision, quantities, stillNeeded, writeEvidence } from './evidence.ts';
 import { phaseOf } from './phase.ts';
 import { findContainer, readDecision } from './read-back.ts';
 import type { ContainerFinding, Report } from './report.ts';
@@ -28,16 +28,22 @@ export function memoryStatus(
   const containers =
     report.trouble === undefined ? report.containers.map((found) => containerStatus(found, report.window)) : kept;
   const history = [...news, ...(previous?.history ?? [])];
-  const summary = { containers, workloads: report.workloads };
-  return {
+  const status: MemoryStatus = {
     ...phaseOf(report, name, containers),
     observed_at: at,
     workloads: report.workloads,
-    ...column('request', summary),
-    ...column('limit', summary),
+    ...columns({ containers, workloads: report.workloads }),
     containers,
     history: history.slice(0, HISTORY_LENGTH),
   };
+  const evidence = stillNeeded([...evidenceOf(report, at), ...(previous?.evidence ?? [])], status);
+  return evidence.length > 0 ? { ...status, evidence } : status;
+}
+
+function evidenceOf({ containers, settings }: Report, at: string): Evidence[] {
+  return containers.flatMap(({ workload, name, look, finding }) =>
+    finding.changes.length > 0 ? [writeEvidence({ at, workload, container: name }, look, settings)] : [],
+  );
 }
 
 function containerStatus(
@@ -96,6 +102,11 @@ function changes(
   });
 }
 
+/** What `kubectl get` shows of the values. */
+export function columns(summary: Pick<MemoryStatus, 'containers' | 'workloads'>): Pair<string> {
+  return { ...column('request', summary), ...column('limit', summary) };
+}
+
 /** The value that a person should know first, per container: override, applied, recommended, else what runs. */
 function column(
   field: 'request' | 'limit',
@@ -114,14 +125,4 @@ function column(
   const listed = values.slice(0, 3).map(({ name, value }) => `${name}=${value}`);
   if (values.length > 3) listed.push(`+${values.length - 3}`);
   return { [field]: listed.join(',') };
-}
-
-function decision({ request, limit, at }: Decided): Decision {
-  return { request: formatBytes(request), limit: formatBytes(limit), at: new Date(at).toISOString() };
-}
-
-function quantities(values: Pair<number>): Pair<string> {
-  const pair: Pair<string> = {};
-  for (const field of FIELDS) if (values[field] !== undefined) pair[field] = formatBytes(values[field]);
-  return pair;
 }

@@ -11,7 +11,7 @@ import { formatSeconds } from '../domain/time.ts';
 import { bytesOf, type Pair } from '../domain/workload.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
-import { lookAtContainer, type Rules } from '../recommend/container.ts';
+import { type Look, lookAtContainer } from '../recommend/container.ts';
 import type { Range } from '../recommend/step.ts';
 import { eventsOf } from '../record/events.ts';
 import { isNews } from '../record/news.ts';
@@ -21,6 +21,7 @@ import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
 import type { Cluster } from './cluster.ts';
 import { LeaseLostError } from './guarded.ts';
+import type { RulesInForce } from './rules.ts';
 import { agree, heardByVpa, oursByRecord, sayToVpa, wantedVpas } from './vpas.ts';
 import { byRecord, defaultsOf, type LiveContainer, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
 
@@ -28,7 +29,7 @@ import { byRecord, defaultsOf, type LiveContainer, type OwnedWorkloads, rangeOf,
 export type Parts = {
   cluster: Cluster;
   usage(targets: Workload[], now: number): Promise<Collected>;
-  rules: Rules;
+  rules: RulesInForce;
   gates: Gates;
   strategy: Settings['strategy'];
   record: RecordKind;
@@ -179,6 +180,7 @@ async function tuneRecord(
     problems: tuning.problems,
     containers: [],
     window: formatSeconds(rules.longWindowSeconds),
+    settings: rules.changed,
     ...(trouble !== undefined && { trouble }),
   };
   if (enabled && trouble === undefined) {
@@ -223,7 +225,7 @@ type Surroundings = {
   now: number;
 };
 
-type Looking = Surroundings & { previous: MemoryStatus | undefined; rules: Rules };
+type Looking = Surroundings & { previous: MemoryStatus | undefined; rules: RulesInForce };
 
 function lookAt(
   workload: Workload,
@@ -239,7 +241,7 @@ function lookAt(
   const measured = usage.get(usageKey(workload.namespace, workload.ref, name));
   // What the template leaves open the pods may have got from a LimitRange.
   const runs = { ...measured?.running, ...current };
-  const look = {
+  const look: Look = {
     usage: measured,
     // VPA changes the pods and not their template: what runs is what was applied last.
     current: byVpa && applied ? { request: applied.request, limit: applied.limit } : runs,
@@ -254,5 +256,5 @@ function lookAt(
   const rationale = byVpa
     ? `${finding.rationale}${heardByVpa(container, override, finding, defaults)}`
     : finding.rationale;
-  return { workload: workload.ref, name, current: runs, override, finding: { ...finding, rationale } };
+  return { workload: workload.ref, name, current: runs, override, look, finding: { ...finding, rationale } };
 }
