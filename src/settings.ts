@@ -254,6 +254,16 @@ export function readSettings(env: Record<string, string | undefined>): { setting
   return problems.length > 0 ? { problems } : { settings: settings as Settings };
 }
 
+/** Those of the settings that differ from their defaults, by variable, as the environment would say them. */
+export function changedSettings(settings: Settings, keys: readonly (keyof Settings)[]): Record<string, string> {
+  return Object.fromEntries(
+    keys.flatMap((key) => {
+      const { env, initial, show } = TABLE[key] as Kind<unknown>;
+      return settings[key] === initial ? [] : [[env, show(settings[key])]];
+    }),
+  );
+}
+
 /** Every setting as the chart shows it: what it is set to by default, what it may be, in words and as JSON schema. */
 export function settingsList(): { env: string; initial: string; allowed: string; says: string; schema: object }[] {
   return (Object.values(TABLE) as Kind<unknown>[]).map(({ show, initial, env, allowed, says, schema }) => {

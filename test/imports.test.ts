@@ -4,7 +4,20 @@ import { join, relative, resolve } from 'node:path';
 import t from 'tap';
 
 /** Top of the list first. The last three may import `domain` only; `domain` imports nothing but itself. */
-const ORDER = ['main', 'app', 'serve', 'worker', 'kube', 'admit', 'collect', 'store', 'record', 'recommend', 'domain'];
+const ORDER = [
+  'main',
+  'explain',
+  'app',
+  'serve',
+  'worker',
+  'kube',
+  'admit',
+  'collect',
+  'store',
+  'record',
+  'recommend',
+  'domain',
+];
 const SIDE = ['settings', 'metrics', 'log'];
 
 /** The folders that are functions of their arguments: no module that can reach a disk, a network or a clock's tick. */

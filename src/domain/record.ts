@@ -120,6 +120,39 @@ export type RolloutStatus = {
   at?: string;
 };
 
+/** Statistics of the working set over one window. Quantities. */
+export type WindowEvidence = { ws_avg: string; ws_p95: string; ws_max: string; samples: number };
+
+/**
+ * What a container's decisions of one moment were made from. Quantities; what was not there is left out. The history and
+ * the decisions that stand point to theirs by workload, container and `at`.
+ */
+export type Evidence = {
+  at: string;
+  workload: string;
+  container: string;
+  short?: WindowEvidence;
+  long?: WindowEvidence;
+  /** Prometheus said that its answer lacked something */
+  partial?: boolean;
+  /** the largest limit at which the container was OOM killed within the long window */
+  oom_limit?: string;
+  /** what ran, and what the manifest said without anything of ours */
+  current: Pair<string>;
+  manifest?: Pair<string>;
+  override?: Pair<string>;
+  /** what stood before */
+  recommended?: Decision;
+  applied?: AppliedDecision;
+  enforced?: boolean;
+  /** since when the applied values ran, and whether the workload was not available any more */
+  aftermath?: { since: string; unavailable?: string };
+  /** the namespace's LimitRanges for containers, the tightest of each */
+  limit_range?: { min?: string; max?: string; ratio?: number };
+  /** the rules' settings that were not at their defaults, by variable */
+  settings?: Record<string, string>;
+};
+
 /** `status.nfr_recommendations.memory`: everything in a record that oaas-tuner owns. */
 export type MemoryStatus = {
   phase: Phase;
@@ -135,4 +168,6 @@ export type MemoryStatus = {
   rollouts?: RolloutStatus[];
   /** newest first */
   history: HistoryEntry[];
+  /** of each decision that stands or is in the history: `npm run explain` decides again from it */
+  evidence?: Evidence[];
 };

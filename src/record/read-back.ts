@@ -17,6 +17,7 @@ export function previousStatus(status: unknown): MemoryStatus | undefined {
     ),
     history: objects(memory.history),
     rollouts: objects(memory.rollouts).filter(({ workload }) => typeof workload === 'string'),
+    ...(Array.isArray(memory.evidence) && { evidence: objects(memory.evidence) }),
   } as unknown as MemoryStatus;
 }
 

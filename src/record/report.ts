@@ -1,7 +1,7 @@
 /** What one cycle found out about a record: what the status is made of. */
 import type { Problem, RolloutStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
-import type { Finding } from '../recommend/container.ts';
+import type { Finding, Look } from '../recommend/container.ts';
 
 /** What one cycle found out about one container of a record. */
 export type ContainerFinding = {
@@ -12,6 +12,8 @@ export type ContainerFinding = {
   current: Pair<number>;
   /** the override in force, as the person wrote it */
   override: Pair<string>;
+  /** what the finding was made from */
+  look: Look;
   finding: Finding;
 };
 
@@ -32,4 +34,6 @@ export type Report = {
   rollouts?: RolloutStatus[];
   /** the long window as people write it, e.g. `6h` */
   window: string;
+  /** the rules' settings that differ from their defaults, by variable */
+  settings: Readonly<Record<string, string>>;
 };

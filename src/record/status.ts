@@ -3,9 +3,10 @@
  * when) is read back from it, and every number that reaches a workload is explained by it.
  */
 import { formatBytes } from '../domain/quantity.ts';
-import type { AppliedDecision, ContainerStatus, Decision, HistoryEntry, MemoryStatus } from '../domain/record.ts';
-import { FIELDS, type Pair } from '../domain/workload.ts';
-import type { Applied, Decided } from '../recommend/guards.ts';
+import type { ContainerStatus, Evidence, HistoryEntry, MemoryStatus } from '../domain/record.ts';
+import type { Pair } from '../domain/workload.ts';
+import type { Applied } from '../recommend/guards.ts';
+import { appliedDecision, decision, quantities, stillNeeded, writeEvidence } from './evidence.ts';
 import { withOutcomes } from './outcomes.ts';
 import { phaseOf } from './phase.ts';
 import { findContainer, readDecision } from './read-back.ts';
@@ -30,17 +31,23 @@ export function memoryStatus(
     report.trouble === undefined ? report.containers.map((found) => containerStatus(found, report.window)) : kept;
   const rollouts = report.rollouts ?? previous?.rollouts ?? [];
   const history = [...news, ...withOutcomes(previous?.history ?? [], news, rollouts, now)];
-  const summary = { containers, workloads: report.workloads };
-  return {
+  const status: MemoryStatus = {
     ...phaseOf(report, name, containers, rollouts),
     observed_at: at,
     workloads: report.workloads,
-    ...column('request', summary),
-    ...column('limit', summary),
+    ...columns({ containers, workloads: report.workloads }),
     containers,
     rollouts,
     history: history.slice(0, HISTORY_LENGTH),
   };
+  const evidence = stillNeeded([...evidenceOf(report, at), ...(previous?.evidence ?? [])], status);
+  return evidence.length > 0 ? { ...status, evidence } : status;
+}
+
+function evidenceOf({ containers, settings }: Report, at: string): Evidence[] {
+  return containers.flatMap(({ workload, name, look, finding }) =>
+    finding.changes.length > 0 ? [writeEvidence({ at, workload, container: name }, look, settings)] : [],
+  );
 }
 
 function containerStatus(
@@ -100,6 +107,11 @@ function changes(
   });
 }
 
+/** What `kubectl get` shows of the values. */
+export function columns(summary: Pick<MemoryStatus, 'containers' | 'workloads'>): Pair<string> {
+  return { ...column('request', summary), ...column('limit', summary) };
+}
+
 /** The value that a person should know first, per container: override, applied, recommended, else what runs. */
 function column(
   field: 'request' | 'limit',
@@ -120,26 +132,7 @@ function column(
   return { [field]: listed.join(',') };
 }
 
-function decision({ request, limit, at }: Decided): Decision {
-  return { request: formatBytes(request), limit: formatBytes(limit), at: new Date(at).toISOString() };
-}
-
-function appliedDecision({ previous, cooldownSeconds, takenBack, ...decided }: Applied): AppliedDecision {
-  return {
-    ...decision(decided),
-    ...(previous && { previous: quantities(previous) }),
-    ...(cooldownSeconds !== undefined && { cooldown_seconds: cooldownSeconds }),
-    ...(takenBack && { taken_back: true }),
-  };
-}
-
 /** Applied values as admission reads them. */
 export function appliedOf({ request, limit }: Applied): { request: string; limit: string } {
   return { request: formatBytes(request), limit: formatBytes(limit) };
-}
-
-function quantities(values: Pair<number>): Pair<string> {
-  const pair: Pair<string> = {};
-  for (const field of FIELDS) if (values[field] !== undefined) pair[field] = formatBytes(values[field]);
-  return pair;
 }

@@ -10,7 +10,6 @@ import type { Change, MemoryStatus } from '../domain/record.ts';
 import type { Wait } from '../domain/waits.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
-import type { Rules } from '../recommend/container.ts';
 import type { RolloutLimits } from '../recommend/rollouts.ts';
 import { eventsOf, rolloutEvents } from '../record/events.ts';
 import { isNews } from '../record/news.ts';
@@ -22,6 +21,7 @@ import { LeaseLostError } from './guarded.ts';
 import { type Looked, lookAtRecord } from './look.ts';
 import { planAll } from './plan.ts';
 import { isUnderWay } from './rollouts.ts';
+import type { RulesInForce } from './rules.ts';
 import { agree, oursByRecord, sayToVpa } from './vpas.ts';
 import { byRecord, defaultsOf, type OwnedWorkloads, rangeOf, type Workload } from './workloads.ts';
 
@@ -31,7 +31,7 @@ export type Parts = {
   usage(targets: Workload[], now: number): Promise<Collected>;
   /** Resolves when the replicas that answer reviews have most likely seen the statuses that were just written. */
   storesCatchUp(): Promise<void>;
-  rules: Rules;
+  rules: RulesInForce;
   limits: RolloutLimits;
   gates: Gates;
   strategy: Settings['strategy'];

@@ -5,7 +5,7 @@ import { isEnabled, isEnforced, overrideOf } from '../domain/ladder.ts';
 import type { MemoryStatus, RolloutStatus, Tuning } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
 import { bytesOf, type Pair } from '../domain/workload.ts';
-import { lookAtContainer, type Rules } from '../recommend/container.ts';
+import { type Look, lookAtContainer } from '../recommend/container.ts';
 import type { Pending } from '../recommend/rollouts.ts';
 import type { Range } from '../recommend/step.ts';
 import type { Aftermath } from '../recommend/take-back.ts';
@@ -17,6 +17,7 @@ import type { Settings } from '../settings.ts';
 import { type Around, holdOf } from './around.ts';
 import { progressOf } from './progress.ts';
 import { type Judge, outcomeOf, pendingOf } from './rollouts.ts';
+import type { RulesInForce } from './rules.ts';
 import { heardByVpa, wantedVpas } from './vpas.ts';
 import type { LiveContainer, OwnedWorkloads, Workload } from './workloads.ts';
 
@@ -30,7 +31,7 @@ export type Surroundings = Judge & {
   /** what the namespace gives to containers that name no memory, in bytes */
   defaults: Pair<number>;
   around: Around;
-  rules: Rules;
+  rules: RulesInForce;
   strategy: Settings['strategy'];
   /** the record's VerticalPodAutoscalers, if the cluster serves any */
   vpas: JsonObject[] | undefined;
@@ -83,6 +84,7 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     problems: tuning.problems,
     containers: [],
     window: formatSeconds(rules.longWindowSeconds),
+    settings: rules.changed,
     ...(trouble !== undefined && { trouble }),
   };
   const looked: Looked = { entry, previous, report, rollouts: [] };
@@ -168,7 +170,7 @@ function lookAt(
   // What the template leaves open the pods may have got from a LimitRange.
   const current = { ...measured?.running, ...container.current };
   const throughVpa = byVpa && enforced;
-  const look = {
+  const look: Look = {
     usage: measured,
     // VPA changes the pods and not their template: what runs is what was applied last.
     current: throughVpa && applied ? { request: applied.request, limit: applied.limit } : current,
@@ -180,5 +182,5 @@ function lookAt(
   };
   const finding = lookAtContainer(look, rules, now);
   if (throughVpa) finding.rationale += heardByVpa(container, override, finding, defaults);
-  return { workload: workload.ref, name, current, override, finding };
+  return { workload: workload.ref, name, current, override, look, finding };
 }

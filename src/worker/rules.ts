@@ -1,13 +1,41 @@
 /** The settings as the rules take them: percent become fractions, and the enough-data guard is derived. */
 import type { Rules } from '../recommend/container.ts';
-import type { Settings } from '../settings.ts';
+import { changedSettings, type Settings } from '../settings.ts';
 
-export function rulesOf(settings: Settings): Rules {
+/** Every setting that a number can depend on. */
+const RULES = [
+  'shortWindowSeconds',
+  'longWindowSeconds',
+  'scrapeIntervalSeconds',
+  'cooldownSeconds',
+  'hysteresisPercent',
+  'hysteresisBytes',
+  'stepPercent',
+  'requestP95Factor',
+  'requestAvgFactor',
+  'requestMin',
+  'requestMax',
+  'limitMaxFactor',
+  'limitRequestFactor',
+  'limitMin',
+  'limitMax',
+  'roundTo',
+  'oomFactor',
+  'oomBytes',
+] as const satisfies (keyof Settings)[];
+
+/** The rules, and which of their settings differ from the defaults: with both a decision can be made again. */
+export type RulesInForce = Rules & { changed: Readonly<Record<string, string>> };
+
+export function rulesOf(settings: Settings): RulesInForce {
+  // Nothing else than these: a rule that reads another setting does not compile.
+  const chosen = Object.fromEntries(RULES.map((key) => [key, settings[key]])) as Pick<Settings, (typeof RULES)[number]>;
   return {
-    ...settings,
+    ...chosen,
     hysteresisRatio: settings.hysteresisPercent / 100,
     stepRatio: settings.stepPercent / 100,
     minSamples: Math.max(1, Math.floor(settings.shortWindowSeconds / settings.scrapeIntervalSeconds)),
+    changed: changedSettings(settings, RULES),
   };
 }
 

@@ -1,10 +1,9 @@
 /** The rules as an administrator gets them: the settings' defaults, or what an environment says, as numbers. */
-import type { Rules } from '../../src/recommend/container.ts';
 import { readSettings } from '../../src/settings.ts';
-import { rulesOf } from '../../src/worker/rules.ts';
+import { type RulesInForce, rulesOf } from '../../src/worker/rules.ts';
 
 /** @param env variables that differ from the defaults, e.g. `{ OPRC_CRM_STEP_PERCENT: '50' }` */
-export function rulesFrom(env: Record<string, string> = {}): Rules {
+export function rulesFrom(env: Record<string, string> = {}): RulesInForce {
   const read = readSettings(env);
   if ('problems' in read) throw new Error(read.problems.join('\n'));
   return rulesOf(read.settings);

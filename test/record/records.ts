@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../../src/domain/json.ts';
 import type { ContainerStatus, MemoryStatus, RecordResource } from '../../src/domain/record.ts';
 import type { Finding } from '../../src/recommend/container.ts';
 import type { ContainerFinding, Report } from '../../src/record/report.ts';
-import { decided, measured, values } from '../recommend/looks.ts';
+import { decided, lookOf, measured, values } from '../recommend/looks.ts';
 
 /** A record whose `spec.nfr` says this, and whose status that. */
 export const recordOf = (nfr: Json, memory?: Json): RecordResource => ({
@@ -27,6 +27,7 @@ export const found = (finding: Partial<Finding> = {}, rest: Partial<ContainerFin
   name: 'function',
   current: values(256, 512),
   override: {},
+  look: lookOf(),
   finding: {
     observed: measured(110, 180, 210),
     recommended: decided(224, 336),
@@ -45,6 +46,7 @@ export const report = (says: Partial<Report> = {}): Report => ({
   problems: [],
   containers: [found()],
   window: '6h',
+  settings: {},
   ...says,
 });
 

@@ -67,7 +67,7 @@ function switches(line: Line): Partial<World> {
 }
 
 /** From the environment, as the program itself reads them. */
-function gatesOf(gate: 'open' | 'closed', profile: string): Gates {
+export function gatesOf(gate: 'open' | 'closed', profile: string): Gates {
   const env = { OPRC_CRM_FEATURES_NFR_ENFORCEMENT: String(gate === 'open'), OPRC_CRM_PROFILE: profile };
   const read = readSettings(env);
   if ('problems' in read) throw new Error(read.problems.join('\n'));
