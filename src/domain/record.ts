@@ -77,6 +77,8 @@ export type ContainerStatus = {
   override?: Pair<string>;
   /** why the data must not lower anything */
   doubt?: string;
+  /** what only a person can change */
+  trouble?: string;
   /** the rung of the ladder in force */
   source: 'override' | 'applied' | 'recommendation' | 'manifest';
   rationale: string;

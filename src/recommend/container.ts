@@ -3,7 +3,7 @@
  * The rooms in order: observe (memory) → propose (memory) → doubt, hysteresis, cooldown (guards) → step.
  */
 
-import { readable } from '../domain/quantity.ts';
+import { formatBytes, readable } from '../domain/quantity.ts';
 import type { Change } from '../domain/record.ts';
 import type { Usage } from '../domain/usage.ts';
 import type { Pair } from '../domain/workload.ts';
@@ -49,6 +49,8 @@ export type Finding = {
   changes: { change: Change; rationale: string }[];
   /** why the data could not be trusted to lower anything */
   doubt?: string;
+  /** what only a person can change */
+  trouble?: string;
   rationale: string;
 };
 
@@ -117,7 +119,23 @@ function judge(look: Look, manifest: Pair<number>, rules: Rules, now: number): F
   }
   if (isFixed(fixed)) reasons.push(`an override fixes ${pair(fixed)}`);
   finding.rationale = reasons.join('; ');
+  const ceiling = ceilingOf(finding, look, rules);
+  if (ceiling !== undefined) finding.trouble = ceiling;
   return finding;
+}
+
+/** A container that was OOM killed at a limit that we may not raise: a person has to know, once, not at every kill. */
+function ceilingOf(
+  { recommended, applied }: Finding,
+  { usage, fixed, range, enforced }: Look,
+  { limitMax }: Rules,
+): string | undefined {
+  const limit = fixed.limit ?? applied?.limit ?? recommended?.limit;
+  if (usage?.oomLimit === undefined || limit === undefined || limit > usage.oomLimit) return undefined;
+  const killed = `OOM killed at ${formatBytes(usage.oomLimit)}`;
+  if (fixed.limit !== undefined) return `${killed}, the limit that an override fixes`;
+  if (enforced && limit === range.max) return `${killed}, and the namespace's LimitRange allows no more`;
+  return limit >= limitMax ? `${killed}, and OPRC_CRM_LIMIT_MAX allows no more` : undefined;
 }
 
 /** Nothing to go by: what stands keeps standing, nothing is decided. */

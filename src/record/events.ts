@@ -1,9 +1,9 @@
 /** What `kubectl describe` shows as Events of a record: one for each change, and for each rollout that failed. */
-import type { Change, HistoryEntry, RolloutStatus } from '../domain/record.ts';
+import type { Change, ContainerStatus, HistoryEntry, RolloutStatus } from '../domain/record.ts';
 
 export type RecordEvent = {
   type: 'Normal' | 'Warning';
-  reason: 'Recommended' | 'Applied' | 'TakenBack' | 'RolloutFailed';
+  reason: 'Recommended' | 'Applied' | 'TakenBack' | 'RolloutFailed' | 'AtCeiling';
   message: string;
 };
 
@@ -23,6 +23,22 @@ export function eventsOf(news: readonly HistoryEntry[]): RecordEvent[] {
     const message = `${workload} container ${container}: ${values(from)} -> ${values(to)} (${rationale})`;
     return { ...EVENTS[change], message: message.slice(0, LONGEST_NOTE) };
   });
+}
+
+/** What only a person can change. @param before the containers of the last status: it is said once, not at every kill */
+export function troubleEvents(
+  containers: readonly ContainerStatus[],
+  before: readonly ContainerStatus[] = [],
+): RecordEvent[] {
+  const known = ({ workload, name }: ContainerStatus) =>
+    before.find((one) => one.workload === workload && one.name === name)?.trouble !== undefined;
+  return containers
+    .filter((container) => container.trouble !== undefined && !known(container))
+    .map(({ workload, name, trouble }) => ({
+      type: 'Warning',
+      reason: 'AtCeiling',
+      message: `${workload} container ${name}: ${trouble}`.slice(0, LONGEST_NOTE),
+    }));
 }
 
 /** @param before the entries of the last status: a failure is said once */

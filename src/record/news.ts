@@ -20,8 +20,8 @@ export function isNews(next: MemoryStatus, previous: MemoryStatus | undefined): 
 
 function headline({ phase, message, workloads, request, limit, containers, rollouts = [] }: MemoryStatus) {
   const decided = containers.map(
-    ({ workload, name, current, override, recommended, applied, source, observed, doubt }) => [
-      [workload, name, source, observed !== undefined, doubt !== undefined],
+    ({ workload, name, current, override, recommended, applied, source, observed, doubt, trouble }) => [
+      [workload, name, source, observed !== undefined, doubt !== undefined, trouble],
       [current, override, recommended, applied].map(
         (values) => values && [values.request, values.limit, at(values, 'at')],
       ),

@@ -45,6 +45,14 @@ export function phaseOf(
       message: `No Deployment or Knative Service here carries the label ${OWNER_LABEL}: ${record}.`,
     };
   }
+  const [troubled, ...others] = containers.filter((container) => container.trouble !== undefined);
+  if (troubled) {
+    const more = others.length > 0 ? ` (and ${others.length} more containers)` : '';
+    return {
+      phase: 'Degraded',
+      message: `${troubled.workload} container ${troubled.name}: ${troubled.trouble}${more}.`,
+    };
+  }
   const measured = containers.filter(({ observed }) => observed);
   if (measured.length === 0) {
     return { phase: 'NoData', message: 'Prometheus has no recent memory samples of these containers.' };

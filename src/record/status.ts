@@ -73,6 +73,7 @@ function containerStatus(
   if (recommended) Object.assign(status, { recommended: decision(recommended), source: 'recommendation' });
   if (applied) Object.assign(status, { applied: appliedDecision(applied), source: 'applied' });
   if (finding.doubt !== undefined) status.doubt = finding.doubt;
+  if (finding.trouble !== undefined) status.trouble = finding.trouble;
   if (Object.keys(override).length > 0) Object.assign(status, { override, source: 'override' });
   return status;
 }

@@ -11,7 +11,7 @@ import type { Wait } from '../domain/waits.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
 import type { RolloutLimits } from '../recommend/rollouts.ts';
-import { eventsOf, rolloutEvents } from '../record/events.ts';
+import { eventsOf, rolloutEvents, troubleEvents } from '../record/events.ts';
 import { isNews } from '../record/news.ts';
 import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
@@ -217,7 +217,8 @@ async function write(
   }
   const failures = rolloutEvents(status.rollouts ?? [], previous?.rollouts);
   counts.rollouts.failed += failures.length;
-  for (const event of [...eventsOf(news), ...failures]) {
+  const troubles = troubleEvents(status.containers, previous?.containers);
+  for (const event of [...eventsOf(news), ...failures, ...troubles]) {
     // The status has it already; a lost Event is no reason to lose the next.
     await cluster
       .emit(record, event)

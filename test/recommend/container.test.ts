@@ -181,3 +181,19 @@ t.test('a step of ours that lands on request = limit makes nothing Guaranteed: o
     'a limit alone is both',
   );
 });
+
+t.test('an OOM kill at a limit that may not be raised is for a person', async (t) => {
+  const killed = (oomLimit: number, more: object = {}) =>
+    look({ usage: { ...steady(110, 180, 210), oomLimit: oomLimit * Mi }, current: values(4096, 8192), ...more })
+      .trouble;
+  t.equal(killed(8192), 'OOM killed at 8Gi, and OPRC_CRM_LIMIT_MAX allows no more');
+  t.equal(killed(7000), undefined, 'the limit goes up once more');
+  const range = { max: 1024 * Mi };
+  const enforced = { current: values(512, 1024), enforced: true, range };
+  t.equal(killed(1024, enforced), "OOM killed at 1Gi, and the namespace's LimitRange allows no more");
+  t.equal(killed(1023, enforced), undefined, 'a kill below it is one that a higher limit mends');
+  t.equal(killed(1024, { ...enforced, enforced: false }), undefined, 'a recommendation knows no LimitRange');
+  const fixed = values(256, 512);
+  t.equal(killed(512, { fixed }), 'OOM killed at 512Mi, the limit that an override fixes');
+  t.equal(killed(511, { fixed }), undefined, 'the override has been raised since');
+});

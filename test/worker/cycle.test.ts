@@ -289,3 +289,17 @@ t.test('each step of a cycle is timed, and together they are no longer than it',
   t.ok(steps.decide > 0 && steps.write > 0, `${steps.decide}, ${steps.write}`);
   t.ok(steps.list + steps.collect + steps.decide + steps.write <= took);
 });
+
+t.test('OOM kills at the highest limit are said once, whatever the number of kills', async (t) => {
+  const cluster = playCluster([record('orders')], [deployment('orders', '4Gi/8Gi')]);
+  const kills = async () => measured(['Deployment/orders'], 110, 180, 210, { oomLimit: 8192 * Mi });
+  for (let minute = 0; minute < 5; minute += 1) await cluster.work(kills, NOW + minute * MINUTE);
+  const said = 'Deployment/orders container function: OOM killed at 8Gi, and OPRC_CRM_LIMIT_MAX allows no more';
+  t.match(cluster.status('orders'), { phase: 'Degraded', message: `${said}.` });
+  t.strictSame(
+    cluster.events.filter((event) => event.includes('AtCeiling')),
+    [`orders AtCeiling: ${said}`],
+  );
+  await cluster.work(ORDERS, NOW + 60 * MINUTE);
+  t.equal(cluster.status('orders')?.containers[0]?.trouble, undefined);
+});
