@@ -41,6 +41,8 @@ async function startManager(site: Site, caFile: string): Promise<void> {
       `--cert-dir=${site.path('controller-manager')}`,
       // Alone it would still wait 15 s for a lease after each restart.
       '--leader-elect=false',
+      // A heartbeat that a busy machine delays is no dead node: its pods would be unavailable for good.
+      '--node-monitor-grace-period=30m',
       `--root-ca-file=${caFile}`,
       `--service-account-private-key-file=${serviceAccountKey(site)}`,
       ...unhurried,
