@@ -9,7 +9,7 @@ import { followNamespaces, followRecords, RECORD_GROUP } from './kube/records.ts
 import { secretClient } from './kube/secret.ts';
 import { trustClient } from './kube/webhook-configuration.ts';
 import { type Log, reason } from './log.ts';
-import { admissionMetrics, certificateMetrics, leaderMetrics, storeMetrics } from './metrics.ts';
+import { admissionMetrics, certificateMetrics, leaderMetrics, logMetrics, storeMetrics } from './metrics.ts';
 import { readCertificate, type Served } from './serve/certificates.ts';
 import { createKeeper } from './serve/keeper.ts';
 import { createOpsServer } from './serve/ops.ts';
@@ -67,6 +67,7 @@ export async function startApp(
   const store = createRecordStore();
   const namespaces = createPausedNamespaces();
   storeMetrics(registry, store);
+  logMetrics(registry, () => log.lost?.() ?? 0);
 
   const clientCa = settings.clientCa === '' ? undefined : await readClientCa(settings.clientCa);
   let served = settings.certificates === 'files' ? await ownCertificate(settings.tlsDir, log) : undefined;

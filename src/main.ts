@@ -1,6 +1,6 @@
 /** The process: environment → app → signals → exit code. */
 import { openCluster, startApp } from './app.ts';
-import { createLog, reason } from './log.ts';
+import { createLog, flushed, reason } from './log.ts';
 import { readSettings } from './settings.ts';
 
 const read = readSettings(process.env);
@@ -20,6 +20,7 @@ try {
     stopping = true;
     log.info({ drainSeconds }, 'stopping');
     await app.stop(drainSeconds);
+    await flushed(log);
     process.exit(0);
   };
   process.on('SIGTERM', () => stop(settings.drainSeconds));

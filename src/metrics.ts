@@ -96,3 +96,16 @@ export function leaderMetrics(registry: Registry, leads: () => boolean): void {
     },
   });
 }
+
+/** @param lost lines of the log that nobody took */
+export function logMetrics(registry: Registry, lost: () => number): void {
+  new Counter({
+    name: 'oaas_tuner_log_lines_lost_total',
+    help: 'Lines of the log that nobody took: its disk is full, or its reader hangs.',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(lost());
+    },
+  });
+}

@@ -18,6 +18,8 @@ export type Asked = {
   refuse(status: number, message: string, headers?: Record<string, string>): void;
   /** For a watch: sends one event; the stream stays open. */
   event(type: string, object: JsonObject): void;
+  /** For a watch: sends a line as it is; the stream stays open. */
+  write(line: string): void;
   /** For a watch: says 200 and nothing else yet. */
   open(): void;
   /** For a watch: ends the stream in order. */
@@ -93,6 +95,7 @@ function answersOf(response: ServerResponse) {
     refuse: (code: number, message: string, headers?: Record<string, string>) =>
       reply({ kind: 'Status', apiVersion: 'v1', status: 'Failure', message, code }, code, headers),
     event: (type: string, object: JsonObject) => response.write(`${JSON.stringify({ type, object })}\n`),
+    write: (line: string) => response.write(`${line}\n`),
     open: () => response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders(),
     end: () => response.end(),
     reset: () => response.destroy(),
