@@ -61,6 +61,9 @@ export type Decision = {
   book: Book;
 };
 
+/** No pod has come near it; whoever may deploy may send a hundred thousand, and everybody else would wait for it. */
+const MOST_CONTAINERS = 1_000;
+
 export function decide(request: AdmissionRequest, context: Context): Decision {
   const { oldObject } = request;
   const nothing = { containers: [], leftAlone: false, book: new Map() };
@@ -69,6 +72,7 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   const object = withKnownNames(request.object, oldObject);
   const containers = tunedContainers(object);
   if (containers.length === 0) return { ...nothing, reason: 'no-containers' };
+  if (containers.length > MOST_CONTAINERS) return { ...nothing, reason: 'too-many-containers' };
 
   const oldBook = readBook(oldObject) ?? new Map();
   const updates = request.operation === 'UPDATE';
@@ -84,11 +88,12 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   if (!context.tuning && book.size === 0) return { ...nothing, reason: 'unknown-record' };
   if (namesItsRevision(object)) return { ...nothing, reason: 'named-revision' };
 
-  const old = leftAlone ? tunedContainers(oldObject) : undefined;
+  const old = byName(leftAlone ? tunedContainers(oldObject) : []);
+  const all = byName(containers);
   const podLevelMemory = hasPodLevelMemory(object);
   const decisions = containers.map((container) => {
-    const running = old?.find(({ name }) => name === container.name);
-    const twice = containers.some((other) => other !== container && other.name === container.name);
+    const [running] = old.get(container.name) ?? [];
+    const twice = all.get(container.name)?.length !== 1;
     const facts: Facts = {
       before: memoryOf(container.json),
       written: asWritten(container.json, book.get(container.name)),
@@ -101,6 +106,10 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
     return conclude(container, facts, facts.running ? keep(facts, facts.running) : choose(facts));
   });
   return { reason: mostTelling(decisions), containers: decisions, leftAlone, book };
+}
+
+function byName(containers: Container[]): Map<string, Container[]> {
+  return Map.groupBy(containers, ({ name }) => name);
 }
 
 type Facts = {

@@ -29,6 +29,7 @@ export const OUTCOMES = {
   'being-deleted': { result: 'skipped', means: 'the object has a deletion timestamp' },
   'off-limits': { result: 'skipped', means: 'the tuner itself, or kube-system' },
   'no-containers': { result: 'skipped', means: 'the object carries no pod template with containers' },
+  'too-many-containers': { result: 'skipped', means: 'more than 1,000 containers, which no pod can have' },
   'pod-level-memory': {
     result: 'skipped',
     means: 'the pod sets memory for all its containers together (`spec.resources`)',
@@ -45,6 +46,10 @@ export const OUTCOMES = {
   'no-room': { result: 'skipped', means: "the object's annotations are so large that ours does not fit beside them" },
   'unreadable-value': { result: 'skipped', means: 'the manifest holds a memory value that is no quantity' },
   'bad-review': { result: 'error', means: 'the request is no AdmissionReview of admission.k8s.io/v1' },
+  'too-busy': {
+    result: 'error',
+    means: 'more reviews were open at once than fit into memory; the API server went on without us',
+  },
   'internal-error': { result: 'error', means: 'a defect of the tuner; the object was admitted unchanged' },
 } as const;
 

@@ -28,6 +28,12 @@ export type ReviewOptions = {
 /** An UPDATE carries the object twice, each up to 3 MiB (controller-runtime `pkg/webhook/admission/http.go` reasons alike). */
 const BODY_LIMIT = 7 * 1024 * 1024;
 
+/**
+ * Bytes of reviews that are open together. An apply is some KiB, and the API server has at most 200 under way; with more
+ * than this, unpacked, the process would run out of memory and answer nobody.
+ */
+const MOST_AT_ONCE = 32 * 1024 * 1024;
+
 /** Longer than the 90 s for which the API server keeps idle connections: whoever closes first loses a request. */
 const KEEP_ALIVE_MS = 100_000;
 
@@ -53,6 +59,19 @@ export function createReviewServer({ tls, store, namespaces, context, metrics, l
   });
   // fastify would read plain text, too; whoever sends it is not the API server.
   app.removeContentTypeParser('text/plain');
+  let open = 0;
+  app.addHook('onRequest', async (request, reply) => {
+    const size = Math.min(Number(request.headers['content-length'] ?? BODY_LIMIT), BODY_LIMIT);
+    if (open + size > MOST_AT_ONCE) {
+      metrics.answered('other', 'other', 'too-busy');
+      log.warn({ open, size }, 'too busy: refused a review');
+      return refuse(reply, 503, 'more reviews are open than fit into memory');
+    }
+    open += size;
+    reply.raw.once('close', () => {
+      open -= size;
+    });
+  });
   app.addHook('onSend', async (_request, reply) => {
     if (draining) reply.header('connection', 'close');
   });

@@ -1,6 +1,6 @@
 import t, { type Test as TapTest } from 'tap';
 import type { JsonObject } from '../../src/domain/json.ts';
-import { admit, applied, container, context, create, deployment, edited, service, update } from './objects.ts';
+import { admit, applied, container, context, create, deployment, edited, service, tuning, update } from './objects.ts';
 
 const manifest = deployment([container('function', '256Mi', '512Mi')]);
 
@@ -105,4 +105,12 @@ t.test('an object without a pod template, or with none of its parts, is left alo
     const odd = edited(manifest, (o) => (o.spec.template.spec.containers = containers));
     isSkipped(t, create(odd), 'no-containers');
   }
+});
+
+t.test('a thousand containers are a workload, one more is none', async (t) => {
+  const workload = (count: number) =>
+    deployment(Array.from({ length: count }, (_, index) => container(`c-${index}`, '256Mi', '512Mi')));
+  const now = context(tuning({ overrides: { 'c-7': { request: '300Mi' } } }));
+  t.equal(admit(create(workload(1_000)), now).reason, 'injected');
+  t.equal(admit(create(workload(1_001)), now).reason, 'too-many-containers');
 });
