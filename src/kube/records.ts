@@ -1,5 +1,6 @@
 /** Where the records live, and the watches that keep the stores equal to the cluster. */
 import type { KubeConfig } from '@kubernetes/client-node';
+import { type JsonObject, textAt } from '../domain/json.ts';
 import type { RecordResource } from '../domain/record.ts';
 import type { Log } from '../log.ts';
 import type { PausedNamespaces } from '../store/paused-namespaces.ts';
@@ -24,9 +25,9 @@ export function followRecords(
   options: { log: Log; signal: AbortSignal },
 ): Promise<void> {
   const sink = {
-    replace: (items: unknown[]) => store.replace(items as RecordResource[]),
-    set: (item: unknown) => store.set(item as RecordResource),
-    delete: (item: unknown) => store.delete(item as RecordResource),
+    replace: (items: JsonObject[]) => store.replace(asRecords(items)),
+    set: (item: JsonObject) => asRecords([item]).forEach(store.set),
+    delete: (item: JsonObject) => asRecords([item]).forEach(store.delete),
     confirm: (now: number) => store.confirm(now),
   };
   return follow(config, api, recordType(plural), sink, options);
@@ -40,4 +41,10 @@ export function followNamespaces(
   options: { log: Log; signal: AbortSignal },
 ): Promise<void> {
   return follow(config, api, NAMESPACES, { ...namespaces, confirm: () => {} }, options);
+}
+
+/** Without what has no name or namespace: one such item must not cost all the others. */
+export function asRecords(items: JsonObject[]): RecordResource[] {
+  const named = items.filter((item) => textAt(item, 'metadata', 'name') && textAt(item, 'metadata', 'namespace'));
+  return named as unknown as RecordResource[];
 }

@@ -4,7 +4,7 @@ import type { MemoryStatus, RecordResource } from '../domain/record.ts';
 import { kindOf, OWNER_LABEL, ROLLOUT_ANNOTATION } from '../domain/workload.ts';
 import { type Api, ApiError, NAMESPACES, type ResourceType } from '../kube/api.ts';
 import { eventBody } from '../kube/events.ts';
-import { RECORD_GROUP, RECORD_VERSION } from '../kube/records.ts';
+import { asRecords, RECORD_GROUP, RECORD_VERSION } from '../kube/records.ts';
 import type { RecordEvent } from '../record/events.ts';
 import { VPA_GROUP, VPA_VERSION } from '../record/vpa.ts';
 import type { Around } from './around.ts';
@@ -55,7 +55,7 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
   };
   return {
     async records() {
-      return (await api.list(records)).items as unknown as RecordResource[];
+      return asRecords((await api.list(records)).items);
     },
     async reread({ metadata: { namespace, name } }) {
       return (await api.get(records, namespace, name)) as unknown as RecordResource;
