@@ -9,7 +9,15 @@ import { followNamespaces, followRecords, RECORD_GROUP } from './kube/records.ts
 import { secretClient } from './kube/secret.ts';
 import { trustClient } from './kube/webhook-configuration.ts';
 import { type Log, reason } from './log.ts';
-import { admissionMetrics, certificateMetrics, leaderMetrics, logMetrics, storeMetrics } from './metrics.ts';
+import {
+  admissionMetrics,
+  certificateMetrics,
+  countedMetric,
+  LOG_LINES_LOST,
+  leaderMetrics,
+  storeMetrics,
+  WORKER_DEATHS,
+} from './metrics.ts';
 import { readCertificate, type Served } from './serve/certificates.ts';
 import { createKeeper } from './serve/keeper.ts';
 import { createOpsServer } from './serve/ops.ts';
@@ -34,6 +42,8 @@ export type Edges = {
   /** the account whose rollout requests count, once it is known */
   ownAccount?(): string | undefined;
   workerMetrics?(): string;
+  /** how often the worker's thread has died */
+  workerDeaths?(): number;
   /** whether this replica is the one that works */
   leads?(): boolean;
   /** The cluster's certificate as of now, kept valid by the replica that works; `undefined` before there is one. */
@@ -67,7 +77,7 @@ export async function startApp(
   const store = createRecordStore();
   const namespaces = createPausedNamespaces();
   storeMetrics(registry, store);
-  logMetrics(registry, () => log.lost?.() ?? 0);
+  countedMetric(registry, LOG_LINES_LOST, () => log.lost?.() ?? 0);
 
   const clientCa = settings.clientCa === '' ? undefined : await readClientCa(settings.clientCa);
   let served = settings.certificates === 'files' ? await ownCertificate(settings.tlsDir, log) : undefined;
@@ -75,6 +85,7 @@ export async function startApp(
 
   const edges = await open(store, namespaces);
   leaderMetrics(registry, () => edges.leads?.() ?? false);
+  countedMetric(registry, WORKER_DEATHS, () => edges.workerDeaths?.() ?? 0);
   // What VPA gives to pods must not stand in their template, too: the proportion that VPA keeps is the template's.
   const enforcement = settings.enforcement && settings.strategy !== 'vpa';
   const gates = { enforcement, enabledByDefault: enabledByDefault(settings) };
@@ -167,6 +178,7 @@ export async function openCluster(
   return {
     ownAccount: () => account,
     workerMetrics: () => worker?.metrics() ?? '',
+    workerDeaths: () => worker?.deaths() ?? 0,
     leads: () => worker?.leads() ?? false,
     ...(settings.certificates === 'secret' && {
       certificate: createKeeper({

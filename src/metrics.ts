@@ -97,15 +97,23 @@ export function leaderMetrics(registry: Registry, leads: () => boolean): void {
   });
 }
 
-/** @param lost lines of the log that nobody took */
-export function logMetrics(registry: Registry, lost: () => number): void {
+export const LOG_LINES_LOST = {
+  name: 'oaas_tuner_log_lines_lost_total',
+  help: 'Lines of the log that nobody took: its disk is full, or its reader hangs.',
+};
+export const WORKER_DEATHS = {
+  name: 'oaas_tuner_worker_deaths_total',
+  help: 'How often the worker thread died and was started again.',
+};
+
+/** A counter of what somebody else counts. */
+export function countedMetric(registry: Registry, what: { name: string; help: string }, count: () => number): void {
   new Counter({
-    name: 'oaas_tuner_log_lines_lost_total',
-    help: 'Lines of the log that nobody took: its disk is full, or its reader hangs.',
+    ...what,
     registers: [registry],
     collect() {
       this.reset();
-      this.inc(lost());
+      this.inc(count());
     },
   });
 }

@@ -3,7 +3,7 @@
  * an answer that says of itself that it lacks something is marked: it must not lower anything.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fetch } from 'undici';
+import { fetch, type Response } from 'undici';
 import { asObject, at, type JsonObject } from '../domain/json.ts';
 import { reason } from '../log.ts';
 import { type Access, AccessError } from './access.ts';
@@ -102,8 +102,9 @@ export function createPrometheus(options: PrometheusOptions): Prometheus {
         signal: AbortSignal.any([signal, patience]),
         ...(dispatcher && { dispatcher }),
       });
-      return { status: response.status, text: await response.text(), retryAfter: response.headers.get('retry-after') };
+      return { status: response.status, text: await textOf(response), retryAfter: response.headers.get('retry-after') };
     } catch (error) {
+      if (error instanceof PrometheusError) throw error;
       if (error instanceof AccessError) throw new PrometheusError(error.message, 0, 'refused');
       if (signal.aborted) throw new PrometheusError(`Prometheus did not answer in time for this cycle`, 0, 'refused');
       if (patience.aborted) {
@@ -171,6 +172,23 @@ function read({ status, retryAfter }: Answer, json: JsonObject | undefined): Que
 /** One line of what was said, which may be a page of a proxy. */
 function excerpt(said: unknown): string {
   return String(said).slice(0, 200).replaceAll(/\s+/g, ' ').trim();
+}
+
+/** The rows of some 50,000 containers; more would be taken from the memory that reviews need. */
+const LONGEST_ANSWER = 16 * 1024 * 1024;
+
+/** @throws {PrometheusError} as soon as it is too long, whatever is still to come */
+async function textOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > LONGEST_ANSWER) {
+      throw new PrometheusError('Prometheus answered a query with more than 16 MiB', response.status, 'too-much');
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** Prometheus says 503 in plain text while it starts and stops. */

@@ -10,6 +10,8 @@ import type { Told } from './thread.ts';
 export type Supervised = {
   /** the worker's metrics as of its start or its last cycle, as Prometheus text */
   metrics(): string;
+  /** how often its thread has died */
+  deaths(): number;
   /** whether its thread holds the lease, so that no other replica works */
   leads(): boolean;
   /** Gives the lease back and ends the thread. */
@@ -39,6 +41,7 @@ export function superviseWorker(
   let text = '';
   let leadsUntil = Number.NEGATIVE_INFINITY;
   let stopped = false;
+  let deaths = 0;
 
   const start = () => {
     let cause: unknown = 'it ended by itself';
@@ -58,6 +61,7 @@ export function superviseWorker(
       leadsUntil = Number.NEGATIVE_INFINITY;
       worker = undefined;
       if (stopped) return;
+      deaths += 1;
       log.error({ code, error: reason(cause), retryMs: wait }, 'the worker thread died; it is started again');
       timer = setTimeout(start, wait);
       wait = Math.min(wait * 2, longestWaitMs);
@@ -66,6 +70,7 @@ export function superviseWorker(
   start();
   return {
     metrics: () => text,
+    deaths: () => deaths,
     leads: () => monotonic() < leadsUntil,
     async stop() {
       stopped = true;

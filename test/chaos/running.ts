@@ -41,6 +41,8 @@ export type Start = {
   execArgv?: string[];
   /** where the log goes: read by the test, nobody reads it, or a file descriptor */
   stdout?: 'read' | 'unread' | number;
+  /** folder of the control group in which it runs */
+  cgroup?: string;
 };
 
 /** A folder of its own: a second `t.testdir` of one test would empty the first. */
@@ -51,12 +53,15 @@ export function folderFor(t: Test): string {
 }
 
 /** @returns when it answers on both ports; whether it is ready is for the test to say */
-export async function run(t: Test, { env = {}, execArgv = [], stdout = 'read' }: Start): Promise<Running> {
+export async function run(t: Test, { env = {}, execArgv = [], stdout = 'read', cgroup }: Start): Promise<Running> {
   const tlsDir = folderFor(t);
   await ensureCertificates(tlsDir, Date.now());
   const [reviews, ops] = await Promise.all([reservePort(), reservePort()]);
   await Promise.all([reviews.release(), ops.release()]);
-  const child = spawn(process.execPath, [...execArgv, 'src/main.ts'], {
+  const command = [process.execPath, ...execArgv, 'src/main.ts'];
+  const inside = cgroup ? ['/bin/sh', '-c', `echo $$ > ${cgroup}/cgroup.procs && exec "$@"`, 'sh'] : [];
+  const [program = '', ...args] = [...inside, ...command];
+  const child = spawn(program, args, {
     cwd: root,
     env: {
       PATH: process.env.PATH,
