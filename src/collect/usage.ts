@@ -3,6 +3,7 @@
  * short one is long, in turns, so that the two together always cover everything up to now.
  */
 import { createHash } from 'node:crypto';
+import { Gi } from '../domain/quantity.ts';
 import type { Usage, WindowUsage } from '../domain/usage.ts';
 import { type Prometheus, PrometheusError, type Row } from './prometheus.ts';
 import { type QueryOptions, runningQuery, type Statistic, windowQueries } from './queries.ts';
@@ -145,9 +146,18 @@ async function askShard(shard: Shard, asking: Asking): Promise<boolean> {
   }
 }
 
+/** More than any container uses. What is in use is never undercut, so a number beyond would reach a workload as it is. */
+const MOST_BYTES = 1024 * Gi;
+const BYTES = ['p95', 'max', 'oom', 'rss'];
+
 function addRow(mine: Map<string, Seen>, { labels, value }: Row): void {
   const { namespace = '', workload = '', container = '', statistic = '' } = labels;
-  const containers = mine.get(nameOf({ namespace, name: workload }))?.containers;
+  const seen = mine.get(nameOf({ namespace, name: workload }));
+  if (seen && BYTES.includes(statistic) && value > MOST_BYTES) {
+    seen.partial = true;
+    return;
+  }
+  const containers = seen?.containers;
   const statistics = containers?.get(container) ?? {};
   statistics[statistic as Statistic] = value;
   containers?.set(container, statistics);

@@ -25,7 +25,9 @@ export async function followCertificate({ look, use, everyMs, log, signal }: Rel
       if (served && served.cert !== current) {
         use(served);
         current = served.cert;
-        log.info({ expires: new Date(served.expiry).toISOString() }, 'serving a certificate');
+        const expires = new Date(served.expiry).toISOString();
+        if (served.expiry > Date.now()) log.info({ expires }, 'serving a certificate');
+        else log.error({ expires }, 'serving a certificate that has expired');
       }
       trouble = '';
     } catch (error) {

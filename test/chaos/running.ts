@@ -59,7 +59,9 @@ export async function run(t: Test, { env = {}, execArgv = [], stdout = 'read', c
   const [reviews, ops] = await Promise.all([reservePort(), reservePort()]);
   await Promise.all([reviews.release(), ops.release()]);
   const command = [process.execPath, ...execArgv, 'src/main.ts'];
-  const inside = cgroup ? ['/bin/sh', '-c', `echo $$ > ${cgroup}/cgroup.procs && exec "$@"`, 'sh'] : [];
+  const inside = cgroup
+    ? ['/bin/sh', '-c', `echo $$ > ${cgroup}/cgroup.procs && unset NODE_OPTIONS && exec "$@"`, 'sh']
+    : [];
   const [program = '', ...args] = [...inside, ...command];
   const child = spawn(program, args, {
     cwd: root,
