@@ -11,6 +11,8 @@ import { trustClient } from './kube/webhook-configuration.ts';
 import { type Log, reason } from './log.ts';
 import {
   admissionMetrics,
+  CERTIFICATES_SERVED,
+  canaryMetrics,
   certificateMetrics,
   countedMetric,
   LOG_LINES_LOST,
@@ -18,6 +20,7 @@ import {
   storeMetrics,
   WORKER_DEATHS,
 } from './metrics.ts';
+import { followCanary } from './serve/canary.ts';
 import { readCertificate, type Served } from './serve/certificates.ts';
 import { createKeeper } from './serve/keeper.ts';
 import { createOpsServer } from './serve/ops.ts';
@@ -48,6 +51,8 @@ export type Edges = {
   leads?(): boolean;
   /** The cluster's certificate as of now, kept valid by the replica that works; `undefined` before there is one. */
   certificate?(now: number): Promise<Served | undefined>;
+  /** how the API server calls us, e.g. `https://oaas-tuner.oaas-system.svc/mutate`; a canary goes that way now and then */
+  path?: string;
   /** Lets another replica work, at once. */
   resign?(): Promise<void>;
   stop(): Promise<void>;
@@ -57,6 +62,8 @@ const ASK_AGAIN_MS = 5_000;
 
 /** How often the certificate is looked after. */
 const LOOK_EVERY_MS = 5_000;
+
+const CANARY_EVERY_MS = 30_000;
 
 /** The Secret that the chart makes, empty, for the tuner's own certificates. */
 const TLS_SECRET = 'oaas-tuner-tls';
@@ -82,6 +89,8 @@ export async function startApp(
   const clientCa = settings.clientCa === '' ? undefined : await readClientCa(settings.clientCa);
   let served = settings.certificates === 'files' ? await ownCertificate(settings.tlsDir, log) : undefined;
   certificateMetrics(registry, () => served?.expiry ?? Number.NaN);
+  let certificates = 0;
+  countedMetric(registry, CERTIFICATES_SERVED, () => certificates);
 
   const edges = await open(store, namespaces);
   leaderMetrics(registry, () => edges.leads?.() ?? false);
@@ -120,11 +129,18 @@ export async function startApp(
     look: edges.certificate ?? (() => readCertificate(settings.tlsDir)),
     use: (next) => {
       served = next;
+      certificates += 1;
       serveWith(reviews.app.server as Server, next, clientCa);
     },
     everyMs: Math.min(LOOK_EVERY_MS, (settings.certificateLifeSeconds * 1000) / 12),
     ...{ log, signal: abort.signal },
   });
+  const told = canaryMetrics(registry);
+  // Who asks for a client certificate asks the canary, too, and it has none.
+  if (edges.path !== undefined && clientCa === undefined) {
+    const ca = () => (notReady() === undefined ? served?.ca : undefined);
+    void followCanary({ url: edges.path, ca, told, everyMs: CANARY_EVERY_MS, log, signal: abort.signal });
+  }
   const app = {
     reviewsPort: (reviews.app.server.address() as AddressInfo).port,
     opsPort: (ops.server.address() as AddressInfo).port,
@@ -177,6 +193,7 @@ export async function openCluster(
   });
   return {
     ownAccount: () => account,
+    ...(settings.namespace !== '' && { path: `https://oaas-tuner.${settings.namespace}.svc/mutate` }),
     workerMetrics: () => worker?.metrics() ?? '',
     workerDeaths: () => worker?.deaths() ?? 0,
     leads: () => worker?.leads() ?? false,

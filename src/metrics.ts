@@ -85,6 +85,18 @@ export function certificateMetrics(registry: Registry, expiry: () => number): vo
   });
 }
 
+/** @returns is told how each review ended that the tuner sent to itself */
+export function canaryMetrics(registry: Registry): (answered: boolean) => void {
+  const reviews = new Counter({
+    name: 'oaas_tuner_canary_reviews_total',
+    help: 'Reviews that the tuner sent to itself through its Service, as the API server would, by outcome.',
+    labelNames: ['outcome'] as const,
+    registers: [registry],
+  });
+  for (const outcome of ['answered', 'failed'] as const) reviews.inc({ outcome }, 0);
+  return (answered) => reviews.inc({ outcome: answered ? 'answered' : 'failed' });
+}
+
 /** @param leads whether this replica is the one that works */
 export function leaderMetrics(registry: Registry, leads: () => boolean): void {
   new Gauge({
@@ -100,6 +112,10 @@ export function leaderMetrics(registry: Registry, leads: () => boolean): void {
 export const LOG_LINES_LOST = {
   name: 'oaas_tuner_log_lines_lost_total',
   help: 'Lines of the log that nobody took: its disk is full, or its reader hangs.',
+};
+export const CERTIFICATES_SERVED = {
+  name: 'oaas_tuner_certificates_served_total',
+  help: 'Certificates that were put into service, the one of the start included.',
 };
 export const WORKER_DEATHS = {
   name: 'oaas_tuner_worker_deaths_total',

@@ -1,7 +1,17 @@
 import { Registry } from 'prom-client';
 import t from 'tap';
 import { OUTCOMES } from '../src/domain/reasons.ts';
-import { admissionMetrics, certificateMetrics, leaderMetrics, storeMetrics } from '../src/metrics.ts';
+import {
+  admissionMetrics,
+  CERTIFICATES_SERVED,
+  canaryMetrics,
+  certificateMetrics,
+  countedMetric,
+  LOG_LINES_LOST,
+  leaderMetrics,
+  storeMetrics,
+  WORKER_DEATHS,
+} from '../src/metrics.ts';
 import { createRecordStore } from '../src/store/records.ts';
 import { workerMetrics } from '../src/worker/metrics.ts';
 
@@ -12,6 +22,8 @@ function everything() {
   storeMetrics(registry, store);
   certificateMetrics(registry, () => 1_800_000_000_000);
   leaderMetrics(registry, () => true);
+  canaryMetrics(registry);
+  for (const what of [CERTIFICATES_SERVED, LOG_LINES_LOST, WORKER_DEATHS]) countedMetric(registry, what, () => 0);
   const ofWorker = new Registry();
   const worker = workerMetrics(ofWorker);
   const text = async () => (await registry.metrics()) + (await ofWorker.metrics());

@@ -13,8 +13,8 @@ import forge from 'node-forge';
 /** PEM texts. */
 export type KeyPair = { cert: string; key: string };
 
-/** What the HTTPS server needs, and when it ends (milliseconds since the epoch). */
-export type Served = KeyPair & { expiry: number };
+/** What the HTTPS server needs, when it ends (milliseconds since the epoch), and whom a caller has to trust (PEM), if known. */
+export type Served = KeyPair & { expiry: number; ca?: string };
 
 const DAY_MS = 86_400_000;
 const LEAF_DAYS = 365;
@@ -31,7 +31,8 @@ export async function readCertificate(folder: string): Promise<Served> {
   try {
     const certificate = new X509Certificate(cert);
     if (!certificate.checkPrivateKey(createPrivateKey(key))) throw new Error('tls.key is not the key of tls.crt');
-    return { cert, key, expiry: Date.parse(certificate.validTo) };
+    const ca = await readFile(join(folder, 'ca.crt'), 'utf8').catch(() => undefined);
+    return { cert, key, expiry: Date.parse(certificate.validTo), ...(ca !== undefined && { ca }) };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`the certificate in ${folder} cannot be served: ${why}`);

@@ -53,7 +53,8 @@ export function createKeeper(options: KeeperOptions): (now: number) => Promise<S
       const healed = await heal(options, bundle);
       if (healed === 'published' || published?.bundle !== bundle) published = { bundle, since: now };
     } else published = undefined;
-    return held.served && { ...held.served, expiry: expiryOf(held.served.cert) };
+    const ca = held.bundle.join('');
+    return held.served && { ...held.served, expiry: expiryOf(held.served.cert), ca };
   };
 }
 

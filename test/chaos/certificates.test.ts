@@ -67,5 +67,6 @@ t.test('changed twenty times under load: no review is lost, on old connections a
   done = true;
   await loads;
   t.ok(reviews > 100, `${reviews} reviews`);
+  t.ok((await tuner.metric('oaas_tuner_certificates_served_total')) >= 22, 'each was counted');
   await keepsItsPromise(t, tuner, 'right', kept);
 });

@@ -57,7 +57,8 @@ t.test(`${REVIEWS} random reviews, seed ${seed}`, { timeout: 230_000 }, async (t
       next += 1;
       const [first, second, operation, index] = pair;
       const [object, old] = [owned(first, index), owned(second, index)];
-      const request = operation === 0 ? create(object) : update(object, operation === 1 ? structuredClone(object) : old);
+      const request =
+        operation === 0 ? create(object) : update(object, operation === 1 ? structuredClone(object) : old);
       const body = review(object, { operation: request.operation, oldObject: request.oldObject ?? null });
       const { reply, ms } = await timed(() => tuner.client.post('/mutate', JSON.stringify(body)));
       const { patch } = reply.body.response;

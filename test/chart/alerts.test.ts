@@ -1,13 +1,11 @@
 /** The alert rules and the dashboard: Prometheus reads them, they fire when they should, and nothing in them is made up. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Registry } from 'prom-client';
 import t from 'tap';
 import { parse } from 'yaml';
-import { admissionMetrics, certificateMetrics, leaderMetrics, storeMetrics } from '../../src/metrics.ts';
-import { workerMetrics } from '../../src/worker/metrics.ts';
 import { ensureBinaries } from '../cluster/binaries.ts';
 import { run } from '../cluster/command.ts';
+import { servedMetrics } from '../served-metrics.ts';
 import { CHART, skipWithout } from './helm.ts';
 
 t.setTimeout(30 * 60_000);
@@ -28,17 +26,6 @@ async function promtool(...args: string[]) {
   return run(`${bin}/promtool`, args);
 }
 
-async function served(): Promise<string[]> {
-  const registry = new Registry();
-  admissionMetrics(registry);
-  storeMetrics(registry, { size: () => 0, confirmedAt: () => 0 });
-  certificateMetrics(registry, () => 0);
-  leaderMetrics(registry, () => true);
-  workerMetrics(registry);
-  const text = await registry.metrics();
-  return [...text.matchAll(/^(\w+)[ {]/gm)].map(([, name]) => name ?? '');
-}
-
 const METRIC = /\b((?:oaas_tuner|apiserver|kube|container)_[a-z0-9_]+)\b/g;
 const namesIn = (query: string) => [...query.replace(/label_\w+/g, '').matchAll(METRIC)].map(([, name]) => name ?? '');
 
@@ -57,7 +44,7 @@ t.test('each alert fires when it should and only then', { skip }, async (t) => {
 });
 
 t.test('every metric of an alert exists', async (t) => {
-  const known = [...THEIRS, ...(await served())];
+  const known = [...THEIRS, ...(await servedMetrics(t)).names];
   for (const { alert, expr } of parse(readFileSync(alerts, 'utf8')).groups[0].rules) {
     t.strictSame(
       namesIn(expr).filter((name) => !known.includes(name)),
@@ -69,7 +56,7 @@ t.test('every metric of an alert exists', async (t) => {
 });
 
 t.test('every metric of the dashboard exists', async (t) => {
-  const known = [...THEIRS, ...(await served())];
+  const known = [...THEIRS, ...(await servedMetrics(t)).names];
   const { panels } = JSON.parse(readFileSync(join(CHART, 'files/dashboard.json'), 'utf8'));
   for (const { title, targets = [] } of panels) {
     for (const { expr } of targets)
