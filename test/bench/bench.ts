@@ -2,6 +2,7 @@
 const BENCHES: Record<string, string> = {
   admission: './admission.ts',
   worker: './worker.ts',
+  start: './start.ts',
 };
 
 const [which = '', ...rest] = process.argv.slice(2);
