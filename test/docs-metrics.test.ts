@@ -21,10 +21,15 @@ t.test('every metric has a row, and no row is made up', async (t) => {
       const shown = labels.map((label) => `\`${label}\``).join(', ');
       return `| \`${name}\` | ${type} | ${unitOf(name)} | ${shown} | ${help.replaceAll('|', '\\|')} |`;
     });
-  const table = ['| metric | type | unit | labels | what it says |', '| --- | --- | --- | --- | --- |', ...rows].join('\n');
+  const table = ['| metric | type | unit | labels | what it says |', '| --- | --- | --- | --- | --- |', ...rows].join(
+    '\n',
+  );
   const page = readFileSync(file, 'utf8');
   if (process.env.UPDATE_README)
-    writeFileSync(file, page.replace(SECTION, (_, start, __, end) => `${start}${table}\n${end}`));
+    writeFileSync(
+      file,
+      page.replace(SECTION, (_, start, __, end) => `${start}${table}\n${end}`),
+    );
   const [, , written = ''] = SECTION.exec(readFileSync(file, 'utf8')) ?? [];
   t.equal(written.trim(), table, 'if not: UPDATE_README=1 npx tap test/docs-metrics.test.ts');
 });

@@ -13,8 +13,6 @@ import { until } from './until.ts';
 export interface Tuner {
   opsUrl: string;
   reviewsPort: number;
-  /** Of the process that was started last. */
-  pid(): number | undefined;
   /** Its log so far, one object a line. */
   log(): Record<string, unknown>[];
   /** Of its process, while it runs. */
@@ -75,7 +73,6 @@ export async function startTuner(cluster: Cluster, env: Record<string, string> =
   const tuner: Tuner = {
     opsUrl,
     reviewsPort: reviews.port,
-    pid: () => child?.pid,
     log: () => printed.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : [])),
     pid: () => child?.pid,
     async metrics() {
