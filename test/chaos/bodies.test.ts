@@ -38,7 +38,11 @@ t.test('what is no review is refused at once, which the API server takes as "go 
   const tuner = await ready(t);
   for (const [how, { body, status }] of Object.entries(BAD)) {
     const text = body();
-    const { reply, ms } = await timed(() => tuner.client.post('/mutate', text));
+    // Who is refused while he is still sending may see the connection close before he reads why.
+    const cutOff = ({ code }: { code?: string }) => ({
+      status: ['EPIPE', 'ECONNRESET'].includes(code ?? '') ? 413 : 0,
+    });
+    const { reply, ms } = await timed(() => tuner.client.post('/mutate', text).catch(cutOff));
     t.equal(reply.status, status, how);
     t.ok(ms < IN_TIME_MS, `${how}: ${ms.toFixed()} ms`);
   }

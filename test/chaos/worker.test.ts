@@ -22,8 +22,9 @@ async function serving(t: Test, code: string) {
   });
   if ('problems' in read) throw new Error(read.problems.join());
   const { log, lines } = listenedLog();
-  const app = await startApp(read.settings, log, async (store) => {
+  const app = await startApp(read.settings, log, async (store, namespaces) => {
     store.replace([record()]);
+    namespaces.replace([]);
     const worker = superviseWorker(read.settings, log, { thread: thread(code), firstWaitMs: 10, longestWaitMs: 50 });
     return { workerMetrics: worker.metrics, workerDeaths: worker.deaths, stop: worker.stop };
   });

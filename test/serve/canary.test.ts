@@ -66,8 +66,9 @@ t.test('the app sends one as soon as it is ready, and the metric shows it', asyn
     OAAS_TUNER_TLS_DIR: t.testdir(),
   });
   if ('problems' in read) throw new Error(read.problems.join());
-  const app = await startApp(read.settings, listenedLog().log, async (store) => {
+  const app = await startApp(read.settings, listenedLog().log, async (store, namespaces) => {
     store.replace([]);
+    namespaces.replace([]);
     return { path: `https://localhost:${reviews.port}/mutate`, stop: async () => {} };
   });
   t.teardown(() => app.stop(0));
