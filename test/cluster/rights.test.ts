@@ -31,7 +31,6 @@ t.test(
       OPRC_CRM_PROM_URL: cluster.prometheusUrl,
       OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
       OPRC_CRM_SHORT_WINDOW_SECS: '10',
-      OPRC_CRM_ENFORCEMENT_STRATEGY: 'vpa',
       OAAS_TUNER_CERTIFICATES: 'secret',
     });
     t.teardown(() => tuner.stop());
