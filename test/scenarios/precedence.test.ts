@@ -2,16 +2,13 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
-import { memoryOf, type Pair } from '../../src/domain/workload.ts';
+import { memoryOf, PAUSED_ANNOTATION, type Pair } from '../../src/domain/workload.ts';
 import { readTuning } from '../../src/record/wishes.ts';
 import { admit, container, context, create, deployment, edited, service, update } from '../admit/objects.ts';
 import { recordOf } from '../record/records.ts';
 import { gatesOf } from './ladder-scenario.ts';
 
-/**
- * Every column and what may stand in it. `paused` (a workload, a record or a namespace) gets its column here and in the page
- * as soon as there is such a thing.
- */
+/** Every column and what may stand in it. */
 const COLUMNS = {
   override: ['yes', 'no'],
   applied: ['yes', 'no'],
@@ -20,6 +17,7 @@ const COLUMNS = {
   enforce: ['true', 'false', 'unsaid'],
   enabled: ['true', 'false', 'unsaid'],
   profile: ['dev', 'edge', 'full'],
+  paused: ['no', 'workload', 'record', 'namespace'],
   change: ['template', 'other'],
 } as const;
 
@@ -35,6 +33,7 @@ const SAYS = {
   'what the manifest says': { request: '256Mi', limit: '512Mi' },
   'what runs': { request: '240Mi', limit: '480Mi' },
 } as const;
+const PAUSED = { [PAUSED_ANNOTATION]: 'true' };
 const RECOMMENDED = { request: '208Mi', limit: '320Mi' };
 
 const page = readFileSync(new URL('../../docs/precedence.md', import.meta.url), 'utf8');
@@ -96,16 +95,24 @@ function admitted(kind: keyof typeof WORKLOADS, one: Record<string, string>): Pa
   if (word.applied === 'yes') found.applied = { ...SAYS['the applied value'], at: '2026-01-31T10:00:00Z' };
   if (word.recommended === 'yes') found.recommended = { ...RECOMMENDED, at: '2026-01-31T10:00:00Z' };
   const wishes = { ...boolean('enabled', word.enabled), ...boolean('enforce', word.enforce), overrides };
-  const tuning = readTuning(recordOf({ memory_tuning: wishes }, { containers: [found] }));
-  const now = context(tuning, { gates: gatesOf(word.gate === 'open' ? 'open' : 'closed', word.profile ?? '') });
+  const record = recordOf({ memory_tuning: wishes }, { containers: [found] });
+  if (word.paused === 'record') record.metadata.annotations = PAUSED;
+  const gates = gatesOf(word.gate === 'open' ? 'open' : 'closed', word.profile ?? '');
+  const now = context(readTuning(record), { gates, namespacePaused: word.paused === 'namespace' });
 
-  const file = (values: Pair<string>) => WORKLOADS[kind]([container('function', values.request, values.limit)]);
+  const annotations = word.paused === 'workload' ? PAUSED : {};
+  const file = (values: Pair<string>) =>
+    edited(WORKLOADS[kind]([container('function', values.request, values.limit)]), ({ metadata }) =>
+      Object.assign(metadata, { annotations }),
+    );
   const written = file(sidesOf(SAYS['what the manifest says'], manifest));
   const running = file(SAYS['what runs']);
   const request =
     word.change === 'other'
       ? update(
-          edited(running, (object) => Object.assign(object.metadata, { annotations: { note: 'hello' } })),
+          edited(running, (object) =>
+            Object.assign(object.metadata, { annotations: { ...annotations, note: 'hello' } }),
+          ),
           running,
         )
       : one.operation === 'update'
