@@ -90,7 +90,7 @@ async function run(args: string[]): Promise<number> {
   const { record, workloads } = fromAFile
     ? fromFile(second, settings.recordKind)
     : await fromCluster(namespace, name, settings.recordPlural);
-  // Applied values stand in the status only while the gate is open; of the profile it tells by its phase.
+  // Applied values stand in the status only while the gate is open and nothing is paused; of the profile it tells by its phase.
   const byVpa = settings.strategy === 'vpa';
   const enabledByDefault = at(record.status, 'nfr_recommendations', 'memory', 'phase') !== 'Disabled';
   const gates = { enforcement: !byVpa, enabledByDefault };

@@ -5,12 +5,20 @@
 import { at } from '../domain/json.ts';
 import { overrideOf } from '../domain/ladder.ts';
 import { formatBytes, readBytes } from '../domain/quantity.ts';
-import type { Change, ContainerStatus, Decision, Evidence, MemoryStatus, RecordResource } from '../domain/record.ts';
+import type {
+  AppliedDecision,
+  Change,
+  ContainerStatus,
+  Decision,
+  Evidence,
+  MemoryStatus,
+  RecordResource,
+} from '../domain/record.ts';
 import { FIELDS, type Pair, sameMemory } from '../domain/workload.ts';
 import { type Finding, lookAtContainer, type Rules } from '../recommend/container.ts';
-import { pair } from '../recommend/guards.ts';
+import { type Applied, pair } from '../recommend/guards.ts';
 import { observe } from '../recommend/memory.ts';
-import { findEvidence, readEvidence } from './evidence.ts';
+import { findEvidence, quantities, readEvidence } from './evidence.ts';
 import { previousStatus } from './read-back.ts';
 import { columns } from './status.ts';
 import { readTuning } from './wishes.ts';
@@ -133,9 +141,6 @@ function observedLine(status: MemoryStatus, container: ContainerStatus): Line | 
   return line;
 }
 
-/** Values that were taken back are applied ones, too. */
-const sideOf = (change: Change) => (change === 'recommended' ? 'recommended' : 'applied');
-
 function decisionLine(
   change: 'recommended' | 'applied',
   status: MemoryStatus,
@@ -146,7 +151,7 @@ function decisionLine(
   if (!decision) return undefined;
   const value = `${shown(decision)} since ${decision.at}`;
   const evidence = findEvidence(status, { at: decision.at, workload, container: name });
-  return decidedAgain(change, change, value, decision, evidence, rulesFrom);
+  return decidedAgain(change, value, decision, evidence, rulesFrom);
 }
 
 function historyLine(
@@ -157,19 +162,18 @@ function historyLine(
   const { workload, container, change, from = {}, to } = entry;
   const value = `${workload} ${container} ${shown(from)} -> ${shown(to)} at ${entry.at}`;
   const evidence = findEvidence(status, entry);
-  const line = decidedAgain(change, change, value, to, evidence, rulesFrom);
+  const line = decidedAgain(change, value, to, evidence, rulesFrom);
   line.details = [];
-  const before = evidence && (evidence[sideOf(change)] ?? evidence.current);
+  const before = evidence && (evidence[of(change)] ?? evidence.current);
   if (line.wrong === undefined && before && !sameMemory(before, from)) line.wrong = `before it was ${shown(before)}`;
   return line;
 }
 
 /** Decides once more from the evidence, and compares. */
 function decidedAgain(
-  name: string,
-  change: Change,
+  name: Change,
   value: string,
-  told: Pair<unknown>,
+  told: Pair<unknown> & Partial<AppliedDecision>,
   evidence: Evidence | undefined,
   rulesFrom: (changed: Record<string, string>) => Rules,
 ): Line {
@@ -180,17 +184,29 @@ function decidedAgain(
   } catch (error) {
     return wrongLine(name, value, `its evidence cannot be read: ${error instanceof Error ? error.message : error}`);
   }
-  const again = finding[sideOf(change)];
-  const decided = finding.changes.find((one) => sideOf(one.change) === sideOf(change));
+  const again: Applied | undefined = finding[of(name)];
+  const decided = finding.changes.find(({ change }) => of(change) === of(name));
   const details = [inputs(evidence), ...(decided?.rationale.split('; ') ?? [])];
   if (!again || !decided) return { name, value, wrong: 'by its evidence nothing would have been decided', details };
-  const line = lineOf(name, value, sameMemory(bytesTexts(again), told), `by its evidence it is ${pair(again)}`);
+  const line = lineOf(name, value, sameMemory(quantities(again), told), `by its evidence it is ${pair(again)}`);
+  const { previous, cooldown_seconds: cooldown } = told;
+  if (previous && !sameMemory(previous, quantities(again.previous ?? {}))) {
+    line.wrong ??= `previous ${shown(previous)}, by its evidence ${pair(again.previous ?? {})}`;
+  }
+  if (cooldown !== undefined && cooldown !== again.cooldownSeconds) {
+    line.wrong ??= `cooldown ${cooldown} s, by its evidence ${again.cooldownSeconds ?? 'that of the settings'}`;
+  }
   return { ...line, details };
+}
+
+/** Values that are taken back are applied ones. */
+function of(change: Change): 'recommended' | 'applied' {
+  return change === 'recommended' ? 'recommended' : 'applied';
 }
 
 /** What a decision was made from, in one sentence. */
 function inputs(evidence: Evidence): string {
-  const { usage, current, standing, applied, written, fixed, range } = readEvidence(evidence);
+  const { usage, current, standing, applied, written, fixed, range, aftermath } = readEvidence(evidence);
   const seen = usage && observe(usage);
   const parts = [
     `from ${seen ? statistics(seen) : 'no samples'}`,
@@ -200,6 +216,7 @@ function inputs(evidence: Evidence): string {
     standing && `recommended before ${pair(standing)}`,
     applied && `applied before ${pair(applied)}`,
     usage?.oomLimit !== undefined && `OOM killed at ${formatBytes(usage.oomLimit)}`,
+    aftermath?.unavailable,
     Object.keys(range).length > 0 && `LimitRange ${JSON.stringify(evidence.limit_range)}`,
     ...Object.entries(evidence.settings ?? {}).map(([variable, text]) => `${variable}=${text}`),
   ];
@@ -258,10 +275,6 @@ function wrongLine(name: string, value: string, wrong: string): Line {
 
 function values(decision: Decision | undefined): Pair<string> {
   return decision ? { request: decision.request, limit: decision.limit } : {};
-}
-
-function bytesTexts({ request, limit }: { request: number; limit: number }): Pair<string> {
-  return { request: formatBytes(request), limit: formatBytes(limit) };
 }
 
 /** As the API server defaults pods, and as status shows them: a limit alone is also the request. */

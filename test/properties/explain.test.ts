@@ -83,6 +83,7 @@ const moment: fc.Arbitrary<Moment> = fc.record(
     override: fc.oneof({ weight: 4, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: override }),
     range,
     rules,
+    unavailable: fc.constant('1 of 2 pods are available'),
   },
   { requiredKeys: ['minutes', 'enforced', 'rolledOut', 'override', 'range', 'rules'] },
 );
@@ -132,6 +133,7 @@ function places(record: RecordResource): Place[] {
     ...memory.containers.flatMap((container) => [
       ...of(container.recommended, 'recommended'),
       ...of(container.applied, 'applied'),
+      ...of(container.applied?.previous, 'applied'),
       ...of(container.override, 'override'),
       ...of(container.current, 'runs'),
     ]),

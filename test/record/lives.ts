@@ -4,7 +4,7 @@ import type { Usage } from '../../src/domain/usage.ts';
 import { bytesOf, type Pair } from '../../src/domain/workload.ts';
 import { type Look, lookAtContainer } from '../../src/recommend/container.ts';
 import type { Range } from '../../src/recommend/step.ts';
-import { findContainer, previousStatus, readDecision } from '../../src/record/read-back.ts';
+import { findContainer, previousStatus, readApplied, readDecision } from '../../src/record/read-back.ts';
 import { memoryStatus, newsOf } from '../../src/record/status.ts';
 import type { RulesInForce } from '../../src/worker/rules.ts';
 import { MINUTE, NOW, RULES } from '../recommend/rules.ts';
@@ -21,6 +21,8 @@ export type Moment = {
   override: Pair<string>;
   range: Range;
   rules: RulesInForce;
+  /** why the workload is not available any more, if so */
+  unavailable?: string;
 };
 
 export const moment = (more: Partial<Moment> = {}): Moment => ({
@@ -33,13 +35,18 @@ export function live(manifest: Pair<number>, moments: Moment[]): RecordResource 
   let status: MemoryStatus | undefined;
   let now = NOW;
   let current = manifest;
-  for (const { usage, minutes, enforced, rolledOut, override, range, rules } of moments) {
+  let ranSince: number | undefined;
+  for (const { usage, minutes, enforced, rolledOut, override, range, rules, unavailable } of moments) {
     now += minutes * MINUTE;
     const before = findContainer(status, 'Deployment/orders', 'function');
-    const [standing, applied] = [readDecision(before?.recommended), readDecision(before?.applied)];
-    if (rolledOut && applied) current = { request: applied.request, limit: applied.limit };
+    const [standing, applied] = [readDecision(before?.recommended), readApplied(before?.applied)];
+    if (rolledOut && applied) {
+      current = { request: applied.request, limit: applied.limit };
+      if (ranSince === undefined || ranSince < applied.at) ranSince = now - MINUTE / 2;
+    }
     const fixed = bytesOf(override);
     const look: Look = { usage, current, enforced, fixed, written: manifest, range };
+    look.aftermath = { ...(ranSince !== undefined && { since: ranSince }), ...(unavailable && { unavailable }) };
     if (standing) look.standing = standing;
     if (applied) look.applied = applied;
     const finding = lookAtContainer(look, rules, now);

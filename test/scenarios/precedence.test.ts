@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
-import { memoryOf, type Pair } from '../../src/domain/workload.ts';
+import { memoryOf, PAUSED_ANNOTATION, type Pair } from '../../src/domain/workload.ts';
 import { readTuning } from '../../src/record/wishes.ts';
 import { admit, container, context, create, deployment, edited, service, update } from '../admit/objects.ts';
 import { recordOf } from '../record/records.ts';
@@ -33,7 +33,7 @@ const SAYS = {
   'what the manifest says': { request: '256Mi', limit: '512Mi' },
   'what runs': { request: '240Mi', limit: '480Mi' },
 } as const;
-const PAUSED = { 'tuning.oaas.io/paused': 'true' };
+const PAUSED = { [PAUSED_ANNOTATION]: 'true' };
 const RECOMMENDED = { request: '208Mi', limit: '320Mi' };
 
 const page = readFileSync(new URL('../../docs/precedence.md', import.meta.url), 'utf8');
@@ -97,22 +97,22 @@ function admitted(kind: keyof typeof WORKLOADS, one: Record<string, string>): Pa
   const wishes = { ...boolean('enabled', word.enabled), ...boolean('enforce', word.enforce), overrides };
   const record = recordOf({ memory_tuning: wishes }, { containers: [found] });
   if (word.paused === 'record') record.metadata.annotations = PAUSED;
-  const now = context(readTuning(record), {
-    gates: gatesOf(word.gate === 'open' ? 'open' : 'closed', word.profile ?? ''),
-    namespacePaused: word.paused === 'namespace',
-  });
+  const gates = gatesOf(word.gate === 'open' ? 'open' : 'closed', word.profile ?? '');
+  const now = context(readTuning(record), { gates, namespacePaused: word.paused === 'namespace' });
 
-  const file = (values: Pair<string>) => {
-    const object = WORKLOADS[kind]([container('function', values.request, values.limit)]);
-    const annotations = word.paused === 'workload' ? PAUSED : {};
-    return edited(object, ({ metadata }) => Object.assign(metadata, { annotations }));
-  };
+  const annotations = word.paused === 'workload' ? PAUSED : {};
+  const file = (values: Pair<string>) =>
+    edited(WORKLOADS[kind]([container('function', values.request, values.limit)]), ({ metadata }) =>
+      Object.assign(metadata, { annotations }),
+    );
   const written = file(sidesOf(SAYS['what the manifest says'], manifest));
   const running = file(SAYS['what runs']);
   const request =
     word.change === 'other'
       ? update(
-          edited(running, ({ metadata }) => Object.assign(metadata.annotations, { note: 'hello' })),
+          edited(running, (object) =>
+            Object.assign(object.metadata, { annotations: { ...annotations, note: 'hello' } }),
+          ),
           running,
         )
       : one.operation === 'update'
