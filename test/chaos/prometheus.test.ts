@@ -43,7 +43,8 @@ const cycles = ({ metric }: Running, outcome: string) => metric(`oaas_tuner_cycl
 /** The memory part of the last status that was written for the record `enforced`. */
 // biome-ignore lint/suspicious/noExplicitAny: tests know the shape of a status
 function lastStatus({ statuses }: PlayedCluster): any {
-  const own = statuses.filter(({ metadata }) => (metadata as JsonObject).name === 'enforced');
+  // A request for a rollout carries no status.
+  const own = statuses.filter(({ metadata, status }) => status && (metadata as JsonObject).name === 'enforced');
   // biome-ignore lint/suspicious/noExplicitAny: as above
   return (own.at(-1) as any)?.status.nfr_recommendations.memory;
 }
