@@ -2,6 +2,7 @@
  * HTTPS for the API server: `POST /mutate` and `POST /validate`. HTTP/1.1, because that is what the API server speaks to
  * a Service (kubernetes `pkg/util/webhook/client.go`).
  */
+import type { Server } from 'node:https';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { Context } from '../admit/decide.ts';
 import { readReview } from '../admit/request.ts';
@@ -13,6 +14,7 @@ import { type Log, reason } from '../log.ts';
 import type { AdmissionMetrics } from '../metrics.ts';
 import type { PausedNamespaces } from '../store/paused-namespaces.ts';
 import type { RecordStore } from '../store/records.ts';
+import { watchUnanswered } from './unanswered.ts';
 
 export type ReviewOptions = {
   /** without a certificate no handshake succeeds, until one is loaded; with a CA only who has its certificate may ask */
@@ -72,18 +74,16 @@ export function createReviewServer({ tls, store, namespaces, context, metrics, l
       open -= size;
     });
   });
+  watchUnanswered(app.server as Server, metrics.unanswered, log);
   app.addHook('onSend', async (_request, reply) => {
     if (draining) reply.header('connection', 'close');
   });
 
-  app.post('/mutate', async (request, reply) => {
+  app.post('/mutate', async (request) => {
     const started = process.hrtime.bigint();
     const review = readReview(request.body);
     const seconds = () => Number(process.hrtime.bigint() - started) / 1e9;
-    if (typeof review === 'string') {
-      metrics.answered('other', 'other', 'bad-review');
-      return refuse(reply, 400, review);
-    }
+    if (typeof review === 'string') throw Object.assign(new Error(review), { statusCode: 400 });
     const owner = ownerOf(review.object);
     const wait = review.operation === 'CREATE' && store.ready() ? WAIT_FOR_RECORD_MS : 0;
     const tuning = owner === undefined ? undefined : await find(store, review.namespace, owner, wait);
@@ -101,9 +101,9 @@ export function createReviewServer({ tls, store, namespaces, context, metrics, l
     return answered.review;
   });
 
-  app.post('/validate', async (request, reply) => {
+  app.post('/validate', async (request) => {
     const review = readReview(request.body);
-    if (typeof review === 'string') return refuse(reply, 400, review);
+    if (typeof review === 'string') throw Object.assign(new Error(review), { statusCode: 400 });
     const answered = validate(review);
     metrics.validated(answered.response.allowed);
     return answered;
