@@ -157,7 +157,7 @@ t.test('a Prometheus that hangs or breaks off is not waited for', async (t) => {
     fate: 'too-much',
     message: /^Prometheus did not answer a query within -?\d+ s$/,
   });
-  t.equal(hanging.questions.length, 1, 'nor asked the same again');
+  t.ok(hanging.questions.length <= 1, 'nor asked the same again');
   await t.rejects(clientOf(hanging.url).query('up', AbortSignal.timeout(50)), {
     fate: 'refused',
     message: 'Prometheus did not answer in time for this cycle',
@@ -228,7 +228,10 @@ t.test('a server that says when to come back is heard, unless that is too long f
 
 t.test('waiting ends with the cycle', async (t) => {
   const server = await refusing(t, 100, (response) => sendText(response, 'busy', 503));
-  const query = clientOf(server.url, { firstWaitMs: 15_000 }).query('up', AbortSignal.timeout(100));
+  const cycle = new AbortController();
+  // Told when the first answer is there: from then on it waits.
+  const told = () => setImmediate(() => cycle.abort());
+  const query = clientOf(server.url, { firstWaitMs: 60_000, told }).query('up', cycle.signal);
   await t.rejects(query, { name: 'PrometheusError', status: 503 });
   t.equal(server.asked(), 1);
 });
