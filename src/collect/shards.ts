@@ -4,7 +4,7 @@
  */
 
 /** A Deployment as its pods show it: its own, or the one that runs a Knative Revision. */
-export type Deployment = { namespace: string; name: string };
+export type Deployment = { namespace: string; name: string; revision?: string };
 
 export type Shard = {
   deployments: Deployment[];
