@@ -17,7 +17,7 @@ import type { Shard } from './shards.ts';
 export type LoadStatistic = 'inflight' | 'stable' | 'held' | 'queued' | 'rate' | 'inflightLooks' | 'stableLooks';
 
 /** What a point's row says: the requests of one pod, from either source, or the largest working set in bytes. */
-export type PointStatistic = 'inflight' | 'stable' | 'bytes';
+export type PointStatistic = 'inflightThen' | 'stableThen' | 'bytes';
 
 /** So many looks make a short window: often enough for a percentile, and cheap over the long one. */
 const LOOKS = 10;
@@ -64,14 +64,14 @@ export function pointsQuery(shard: Shard, dialect: Dialect, options: QueryOption
   const owners = workloads(shard, step, options);
   const rows = [
     ofRevision('max', [
-      named('stable', most(stable(revisions, words))),
-      named('inflight', most(inflight(revisions, words, options))),
+      named('stableThen', most(stable(revisions, words))),
+      named('inflightThen', most(inflight(revisions, words, options))),
     ]),
     byWorkload('max', [named('bytes', largestWorkingSet(shard, step, options))], owners),
   ];
   if (words.podsOnly) {
     const bare = byPodAlone(words, shard, options);
-    rows.push(byWorkload('max', [named('inflight', most(inflight(bare, words, options)))], owners));
+    rows.push(byWorkload('max', [named('inflightThen', most(inflight(bare, words, options)))], owners));
   }
   return `(${rows.join(' or ')})[${formatSeconds(options.longWindowSeconds)}:${step}]`;
 }

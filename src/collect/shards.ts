@@ -91,3 +91,8 @@ function sharedStart(a: string, b: string): number {
 function byName(a: Deployment, b: Deployment): number {
   return a.name < b.name ? -1 : Number(a.name > b.name);
 }
+
+/** Unique in the cluster. */
+export function nameOf({ namespace, name }: Deployment): string {
+  return `${namespace}/${name}`;
+}
