@@ -140,7 +140,7 @@ t.test('senders that take their time keep nobody waiting, and are shown out', as
   }
   await keepsItsPromise(t, tuner, 'right');
   await Promise.all(gone);
-  t.ok(performance.now() - started < 20_000, 'nobody may hold a connection for ever');
+  t.ok(performance.now() - started < 60_000, 'nobody may hold a connection for ever');
   await tuner.line('a caller got no answer', ({ cause }) => cause === 'too-slow');
   t.equal(await tuner.metric('oaas_tuner_callers_unanswered_total{cause="too-slow"}'), slow.length);
   await keepsItsPromise(t, tuner, 'right');
