@@ -177,9 +177,10 @@ function* usageOf(looks: Record<'short' | 'long' | 'running', Seen | undefined>)
       const found = windowOf(statistics);
       if (found) usage[window] = found;
       // A window that lacks one of its statistics (NaN, say, was no number) would look like little use.
-      else if (Object.keys(statistics).some((key) => key !== 'oom')) usage.partial = true;
+      else if (Object.keys(statistics).some((key) => key !== 'oom' && key !== 'kills')) usage.partial = true;
       if (statistics.oom !== undefined) usage.oomLimit = Math.max(statistics.oom, usage.oomLimit ?? 0);
       if (statistics.rss !== undefined) usage.rss = statistics.rss;
+      if (statistics.kills !== undefined) usage.kills = Math.round(statistics.kills);
     }
     const { request, limit } = running?.containers.get(name) ?? {};
     if (request !== undefined || limit !== undefined) {
@@ -206,6 +207,7 @@ function largest(one: Usage | undefined, other: Usage): Usage {
   for (const key of ['oomLimit', 'rss'] as const) {
     if (one[key] !== undefined) merged[key] = Math.max(one[key], other[key] ?? 0);
   }
+  if (one.kills !== undefined) merged.kills = one.kills + (other.kills ?? 0);
   return merged;
 }
 
