@@ -2,6 +2,7 @@
  * A DeploymentRecord in three shapes: the resource as the API serves it, the part of its status that is ours, and the
  * `Tuning` that admission needs of it.
  */
+import type { ConcurrencyTuning } from './concurrency.ts';
 import type { JsonObject } from './json.ts';
 import type { Wait } from './waits.ts';
 import type { Pair } from './workload.ts';
@@ -44,6 +45,7 @@ export type Tuning = {
   overrides: Readonly<Record<string, Pair<string>>>;
   /** by `Deployment/orders/function` */
   applied: Readonly<Record<string, Pair<string>>>;
+  concurrency: ConcurrencyTuning;
   problems: readonly Problem[];
 };
 

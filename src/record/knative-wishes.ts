@@ -2,12 +2,12 @@
  * A person's overrides for Knative's concurrency, judged by what Knative's own validation accepts
  * (knative/serving `pkg/apis/autoscaling/annotation_validation.go`, `pkg/apis/serving/v1/revision_validation.go`).
  */
+import { AUTOSCALING, type ConcurrencyOverrides } from '../domain/concurrency.ts';
 import { asObject, type Json } from '../domain/json.ts';
 import type { Problem } from '../domain/record.ts';
 import { refusal, shown } from './problem.ts';
 
 const PATH = 'spec.nfr.knative_tuning.overrides';
-const AUTOSCALING = 'autoscaling.knative.dev/';
 
 const DECIMAL = /^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)$/;
 const WHOLE = /^[0-9]{1,9}$/;
@@ -38,30 +38,34 @@ const ALLOWED: [keys: string[], allowed: (value: string) => boolean, words: stri
   ],
 ];
 
-/** @param overrides `spec.nfr.knative_tuning.overrides`, whatever it holds */
-export function knativeProblems(overrides: Json | undefined): Problem[] {
-  if (overrides === undefined || overrides === null) return [];
-  const wishes = asObject(overrides);
-  if (!wishes) return [refusal(PATH, `must be an object, was ${shown(overrides)}`)];
-  const problems: Problem[] = [];
-  const concurrency = wishes.containerConcurrency ?? undefined;
-  if (
-    concurrency !== undefined &&
-    !(Number.isInteger(concurrency) && Number(concurrency) >= 0 && Number(concurrency) <= 1000)
-  ) {
+/**
+ * @param overrides `spec.nfr.knative_tuning.overrides`, whatever it holds
+ * @returns what can be meant; what cannot goes to `problems`
+ */
+export function readKnativeWishes(overrides: Json | undefined, problems: Problem[]): ConcurrencyOverrides {
+  const wishes: ConcurrencyOverrides & { annotations: Record<string, string> } = { annotations: Object.create(null) };
+  if (overrides === undefined || overrides === null) return wishes;
+  if (!asObject(overrides)) {
+    problems.push(refusal(PATH, `must be an object, was ${shown(overrides)}`));
+    return wishes;
+  }
+  const { containerConcurrency: concurrency, annotations } = asObject(overrides) ?? {};
+  if (typeof concurrency === 'number' && Number.isInteger(concurrency) && concurrency >= 0 && concurrency <= 1000) {
+    wishes.containerConcurrency = concurrency;
+  } else if ((concurrency ?? undefined) !== undefined) {
     problems.push(
       refusal(`${PATH}.containerConcurrency`, `must be a whole number between 0 and 1000, was ${shown(concurrency)}`),
     );
   }
-  const annotations = wishes.annotations ?? undefined;
-  if (annotations === undefined) return problems;
-  if (!asObject(annotations))
-    return [...problems, refusal(`${PATH}.annotations`, `must be an object, was ${shown(annotations)}`)];
+  if ((annotations ?? undefined) !== undefined && !asObject(annotations)) {
+    problems.push(refusal(`${PATH}.annotations`, `must be an object, was ${shown(annotations)}`));
+  }
   for (const [key, value] of Object.entries(asObject(annotations) ?? {})) {
     const problem = annotationProblem(key, value ?? null);
     if (problem) problems.push(refusal(`${PATH}.annotations`, problem));
+    else wishes.annotations[key] = value as string;
   }
-  return problems;
+  return wishes;
 }
 
 function annotationProblem(key: string, value: Json): string | undefined {

@@ -3,11 +3,12 @@
  * serves `POST /validate` and the store, and the CRD's CEL rules say the same words (a cluster test runs one table
  * through both), so that a bad override is refused where it is written and, where it slipped in, never injected.
  */
+import { appliedKnobsOf, type ConcurrencyOverrides } from '../domain/concurrency.ts';
 import { asObject, at, type Json } from '../domain/json.ts';
 import { Mi, parseQuantity } from '../domain/quantity.ts';
 import type { Problem, RecordResource, Tuning } from '../domain/record.ts';
 import { FIELDS, isPaused, type Pair } from '../domain/workload.ts';
-import { knativeProblems } from './knative-wishes.ts';
+import { readKnativeWishes } from './knative-wishes.ts';
 import { refusal, shown } from './problem.ts';
 
 const MEMORY = 'spec.nfr.memory_tuning';
@@ -23,11 +24,13 @@ export function checkRecord(record: RecordResource): Problem[] {
 
 /** The record as admission needs it; values with an error are left out, everything else is kept. */
 export function readTuning(record: RecordResource): Tuning {
-  const { enabled, enforce, overrides, problems } = readWishes(record);
+  const { enabled, enforce, overrides, knative, problems } = readWishes(record);
   const { namespace, name } = record.metadata;
+  const services = at(record, 'status', 'nfr_recommendations', 'concurrency', 'services');
   return {
     ...{ namespace, name, enabled, enforce: enforce === true, paused: isPaused(record) },
     ...{ overrides, applied: readApplied(record), problems },
+    concurrency: { overrides: knative, applied: appliedKnobsOf(services) },
   };
 }
 
@@ -35,12 +38,16 @@ type Wishes = {
   enabled: boolean | undefined;
   enforce: boolean | undefined;
   overrides: Record<string, Pair<string>>;
+  knative: ConcurrencyOverrides;
   problems: Problem[];
 };
 
 function readWishes(record: RecordResource): Wishes {
   const problems: Problem[] = [];
-  const wishes: Wishes = { enabled: undefined, enforce: undefined, overrides: Object.create(null), problems };
+  const wishes: Wishes = {
+    ...{ enabled: undefined, enforce: undefined, overrides: Object.create(null) },
+    ...{ knative: { annotations: {} }, problems },
+  };
   const tuning = at(record, 'spec', 'nfr', 'memory_tuning');
   for (const key of ['enabled', 'enforce'] as const) {
     const value = at(tuning, key) ?? undefined;
@@ -59,7 +66,7 @@ function readWishes(record: RecordResource): Wishes {
     const override = readOverride(name, value ?? null, problems);
     if (override) wishes.overrides[name] = override;
   }
-  problems.push(...knativeProblems(at(record, 'spec', 'nfr', 'knative_tuning', 'overrides')));
+  wishes.knative = readKnativeWishes(at(record, 'spec', 'nfr', 'knative_tuning', 'overrides'), problems);
   return wishes;
 }
 

@@ -48,6 +48,7 @@ export function tuning(more: Partial<Tuning> = {}): Tuning {
     paused: false,
     overrides: {},
     applied: {},
+    concurrency: { overrides: { annotations: {} }, applied: {} },
     problems: [],
     ...more,
   };

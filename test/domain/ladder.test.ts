@@ -14,6 +14,7 @@ const tuning = (says: Partial<Tuning> = {}): Tuning => ({
   paused: false,
   overrides: {},
   applied: { 'Deployment/orders/function': { request: '224Mi', limit: '368Mi' } },
+  concurrency: { overrides: { annotations: {} }, applied: {} },
   problems: [],
   ...says,
 });

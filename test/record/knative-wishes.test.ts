@@ -1,7 +1,7 @@
 import t from 'tap';
 import type { Json } from '../../src/domain/json.ts';
 import type { RecordResource } from '../../src/domain/record.ts';
-import { checkRecord } from '../../src/record/wishes.ts';
+import { checkRecord, readTuning } from '../../src/record/wishes.ts';
 import { withAnnotation, withKnativeOverrides } from './records.ts';
 
 const PATH = 'spec.nfr.knative_tuning.overrides';
@@ -91,4 +91,20 @@ t.test('one wrong annotation does not hide the next, nor a wrong concurrency', a
     annotations: { 'autoscaling.knative.dev/target': '0', other: 'x', 'autoscaling.knative.dev/minScale': '1' },
   });
   t.equal(words(record).length, 3);
+});
+
+t.test('what can be meant is read, and what cannot is left out', async (t) => {
+  const read = (overrides: Json) => {
+    const { containerConcurrency, annotations } = readTuning(withKnativeOverrides(overrides)).concurrency.overrides;
+    return { containerConcurrency, annotations: { ...annotations } };
+  };
+  const target = { 'autoscaling.knative.dev/target': '70' };
+  t.same(read({ containerConcurrency: 0, annotations: { ...target, target: '5' } }), {
+    containerConcurrency: 0,
+    annotations: target,
+  });
+  t.same(read({ containerConcurrency: 1001, annotations: 'target' }), {
+    containerConcurrency: undefined,
+    annotations: {},
+  });
 });

@@ -1,0 +1,162 @@
+/**
+ * How many requests a pod of a Knative Service takes at once: the three fields of the Service's template that are ever
+ * touched, where they live, and what a record's status says of them.
+ */
+import { asObject, at } from './json.ts';
+import type { Change, Phase } from './record.ts';
+
+/** A field that nobody set is absent. Numbers of requests. */
+export type Knobs = {
+  /** what the autoscaler scales by, before the utilization percentage (`autoscaling.knative.dev/target`) */
+  target?: number;
+  /** the hard limit of a pod (`spec.template.spec.containerConcurrency`); 0 is none */
+  containerConcurrency?: number;
+  /** the burst that is kept free before requests go past the activator; -1 is any (`…/target-burst-capacity`) */
+  targetBurstCapacity?: number;
+};
+export type Knob = keyof Knobs;
+export const KNOBS: readonly Knob[] = ['target', 'containerConcurrency', 'targetBurstCapacity'];
+
+/** Annotations of the Service's template under this are Knative's autoscaler's. */
+export const AUTOSCALING = 'autoscaling.knative.dev/';
+
+/** The spellings of an annotation, the one that wins first (knative/serving `pkg/apis/autoscaling/register.go`). */
+export const SPELLINGS = {
+  class: ['class'],
+  metric: ['metric'],
+  target: ['target'],
+  targetBurstCapacity: ['target-burst-capacity', 'targetBurstCapacity'],
+  targetUtilization: ['target-utilization-percentage', 'targetUtilizationPercentage'],
+  maxScale: ['max-scale', 'maxScale'],
+} as const;
+
+/** The annotation of a Knative Service's template under the spelling that counts, without looking at what it says. */
+export function autoscaling(
+  service: unknown,
+  name: keyof typeof SPELLINGS,
+): { key: string; value: string } | undefined {
+  const annotations = asObject(at(service, 'spec', 'template', 'metadata', 'annotations')) ?? {};
+  for (const spelling of SPELLINGS[name]) {
+    const value = annotations[AUTOSCALING + spelling];
+    if (typeof value === 'string') return { key: AUTOSCALING + spelling, value };
+  }
+  return undefined;
+}
+
+/** What the template says; a value that is no number is left out, as one that nobody set. */
+export function knobsOf(service: unknown): Knobs {
+  const hard = at(service, 'spec', 'template', 'spec', 'containerConcurrency');
+  const numbers = {
+    target: Number(autoscaling(service, 'target')?.value || Number.NaN),
+    containerConcurrency: typeof hard === 'number' ? hard : Number.NaN,
+    targetBurstCapacity: Number(autoscaling(service, 'targetBurstCapacity')?.value || Number.NaN),
+  };
+  return readKnobs(numbers);
+}
+
+/** Of any object the knobs that are numbers. */
+export function readKnobs(from: unknown): Knobs {
+  const knobs: Knobs = {};
+  for (const knob of KNOBS) {
+    const value = at(from, knob);
+    if (typeof value === 'number' && Number.isFinite(value)) knobs[knob] = value;
+  }
+  return knobs;
+}
+
+/** Whether all knobs are the same; one that nobody set is not 0. */
+export function sameKnobs(a: Knobs, b: Knobs): boolean {
+  return KNOBS.every((knob) => a[knob] === b[knob]);
+}
+
+/** What a person wrote for the concurrency of a record's Knative Services; only what can be meant. */
+export type ConcurrencyOverrides = {
+  containerConcurrency?: number;
+  /** by full key, e.g. `autoscaling.knative.dev/target` */
+  annotations: Readonly<Record<string, string>>;
+};
+
+/** What admission needs to know of a record's concurrency. */
+export type ConcurrencyTuning = {
+  overrides: ConcurrencyOverrides;
+  /** by `KnativeService/orders` */
+  applied: Readonly<Record<string, Knobs>>;
+};
+
+/** Knobs with the moment at which they were decided (RFC 3339). */
+export type KnobDecision = Knobs & { at: string };
+
+/** Applied knobs, with what is needed to take them back. */
+export type AppliedKnobs = KnobDecision & {
+  /** what ran before, until the values have lasted a cooldown */
+  previous?: Knobs;
+  /** this Service's own cooldown, once it was taken back */
+  cooldown_seconds?: number;
+  /** the values came back because others made it worse, and do not run yet */
+  taken_back?: boolean;
+};
+
+/** One Knative Service's entry in `status.nfr_recommendations.concurrency.services`. */
+export type ServiceStatus = {
+  /** e.g. `KnativeService/orders` */
+  workload: string;
+  /** what Knative makes of template and cluster defaults; `aim`: the in-flight requests per pod that it scales to */
+  current: Knobs & { aim?: number };
+  observed?: { concurrency_p95: number; queue_depth_p95?: number; request_rate?: number; window: string };
+  recommended?: KnobDecision;
+  applied?: AppliedKnobs;
+  /** why the data must not raise anything */
+  doubt?: string;
+  /** the rung of the ladder in force */
+  source: 'override' | 'applied' | 'recommendation' | 'manifest';
+  rationale: string;
+  fit?: FitStatus;
+};
+
+/** How a container's memory follows the requests in flight: memory = base + slope × requests. Bytes. */
+export type FitStatus = {
+  container: string;
+  base: number;
+  slope: number;
+  /** of the differences in memory the share that the line explains, from 0 to 1 */
+  quality: number;
+  samples: number;
+  /** the in-flight requests that the samples reach from and to */
+  from: number;
+  to: number;
+  /** how many requests in flight the present limit carries by it */
+  carries?: number;
+};
+
+/** One line of the audit trail. */
+export type KnobHistoryEntry = {
+  at: string;
+  workload: string;
+  change: Change;
+  from?: Knobs;
+  to: Knobs;
+  rationale: string;
+  /** what came of applied values: `rolled out at …`, `taken back at …`, … */
+  outcome?: string;
+};
+
+/** `status.nfr_recommendations.concurrency`; absent where a record has no Knative Services. */
+export type ConcurrencyStatus = {
+  phase: Phase;
+  message: string;
+  observed_at?: string;
+  services: ServiceStatus[];
+  /** newest first */
+  history: KnobHistoryEntry[];
+};
+
+/** @param services an object's list as it was read, e.g. `status.nfr_recommendations.concurrency.services` */
+export function appliedKnobsOf(services: unknown): Record<string, Knobs> {
+  const applied: Record<string, Knobs> = Object.create(null);
+  for (const service of Array.isArray(services) ? services : []) {
+    const workload = at(service, 'workload');
+    const knobs = readKnobs(at(service, 'applied'));
+    if (typeof workload === 'string' && KNOBS.some((knob) => knobs[knob] !== undefined)) applied[workload] = knobs;
+  }
+  return applied;
+}
