@@ -160,9 +160,9 @@ t.test(
         long: { avg: 350, p95: 290, max: 500, samples: 10 },
         short: { avg: 7, p95: 7, max: 7, samples: 10 },
         running: { request: 5, limit: 8 },
+        oomLimit: 512,
         rss: 50,
         kills: 4,
-        rss: 50,
       },
     });
   },
