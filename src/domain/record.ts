@@ -2,7 +2,7 @@
  * A DeploymentRecord in three shapes: the resource as the API serves it, the part of its status that is ours, and the
  * `Tuning` that admission needs of it.
  */
-import type { ConcurrencyTuning } from './concurrency.ts';
+import type { ConcurrencyStatus, ConcurrencyTuning } from './concurrency.ts';
 import type { JsonObject } from './json.ts';
 import type { Wait } from './waits.ts';
 import type { Pair } from './workload.ts';
@@ -155,6 +155,8 @@ export type Evidence = {
   aftermath?: { since: string; unavailable?: string };
   /** the namespace's LimitRanges for containers, the tightest of each */
   limit_range?: { min?: string; max?: string; ratio?: number };
+  /** which way memory must not go because of concurrency, and why */
+  held?: { from: 'rising' | 'falling'; why: string };
   /** the rules' settings that were not at their defaults, by variable */
   settings?: Record<string, string>;
 };
@@ -180,7 +182,7 @@ export type Outcome = {
   summary: string;
 };
 
-/** `status.nfr_recommendations.memory`: everything in a record that oaas-tuner owns. */
+/** `status.nfr_recommendations.memory` */
 export type MemoryStatus = {
   phase: Phase;
   message: string;
@@ -199,4 +201,11 @@ export type MemoryStatus = {
   outcome?: Outcome;
   /** of each decision that stands or is in the history: `npm run explain` decides again from it */
   evidence?: Evidence[];
+};
+
+/** `status.nfr_recommendations`: everything in a record that oaas-tuner owns. Written in one apply. */
+export type Recommendations = {
+  memory: MemoryStatus;
+  /** absent where a record has no Knative Services */
+  concurrency?: ConcurrencyStatus;
 };
