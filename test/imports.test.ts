@@ -10,6 +10,7 @@ const ORDER = [
   'app',
   'serve',
   'worker',
+  'replay',
   'kube',
   'admit',
   'collect',

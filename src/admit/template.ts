@@ -109,24 +109,29 @@ function sameOtherResources(next: JsonObject = {}, before: JsonObject = {}): boo
     equalObjects(next, before, { except: RESOURCE_LISTS }) &&
     RESOURCE_LISTS.every((list) => {
       const [left, right] = [asObject(next[list]) ?? {}, asObject(before[list]) ?? {}];
-      const names = new Set([...Object.keys(left), ...Object.keys(right)]);
-      return [...names].every((name) => name === 'memory' || sameQuantity(left[name], right[name]));
+      return everyKey(left, right, (name) => name === 'memory' || sameQuantity(left[name], right[name]));
     })
   );
 }
 
-type Comparison = { except: string[]; defaulted?: string[]; completed?: string[] };
+/** Whether it holds for every key of either. */
+function everyKey(left: JsonObject, right: JsonObject, holds: (key: string) => boolean): boolean {
+  for (const key of Object.keys(left)) if (!holds(key)) return false;
+  for (const key of Object.keys(right)) if (!Object.hasOwn(left, key) && !holds(key)) return false;
+  return true;
+}
+
+type Comparison = { except?: string[]; defaulted?: string[]; completed?: string[] };
 
 function equalObjects(
   next: JsonObject,
   before: JsonObject,
-  { except, defaulted = [], completed = [] }: Comparison,
+  { except, defaulted, completed }: Comparison = {},
 ): boolean {
-  const keys = new Set([...Object.keys(next), ...Object.keys(before)]);
-  return [...keys].every((key) => {
-    if (except.includes(key)) return true;
-    if (defaulted.includes(key) && (next[key] ?? undefined) === undefined) return true;
-    return completed.includes(key) ? includes(before[key], next[key]) : equal(next[key], before[key]);
+  return everyKey(next, before, (key) => {
+    if (except?.includes(key)) return true;
+    if (defaulted?.includes(key) && (next[key] ?? undefined) === undefined) return true;
+    return completed?.includes(key) ? includes(before[key], next[key]) : equal(next[key], before[key]);
   });
 }
 
@@ -136,7 +141,7 @@ function equal(a: Json | undefined, b: Json | undefined): boolean {
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((item, index) => equal(item, b[index]));
   const [left, right] = [asObject(a), asObject(b)];
-  return left && right ? equalObjects(left, right, { except: [] }) : (a ?? undefined) === (b ?? undefined);
+  return left && right ? equalObjects(left, right) : (a ?? undefined) === (b ?? undefined);
 }
 
 /** Whether `whole` holds everything that `part` does, and possibly more (defaults inside a probe or a mount). */

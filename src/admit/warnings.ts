@@ -106,7 +106,9 @@ export function deliverable(lines: string[]): string[] {
   const clean = lines.map((line) => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: a name or a value may carry them, a header may not
     const text = line.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
-    return [...text].length > LONGEST ? `${[...text].slice(0, LONGEST - 3).join('')}...` : text;
+    // A text has never more characters than UTF-16 units; most lines are short, and counting is slow.
+    const tooLong = text.length > LONGEST && [...text].length > LONGEST;
+    return tooLong ? `${[...text].slice(0, LONGEST - 3).join('')}...` : text;
   });
   if (clean.length <= MOST) return clean;
   return [...clean.slice(0, MOST - 1), `oaas-tuner: and ${clean.length - MOST + 1} more like these`];

@@ -18,6 +18,7 @@ import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
 import { aroundBy, headroomOf } from './around.ts';
 import type { Cluster } from './cluster.ts';
+import { errorsOf, type Figures, figuresOf, type RecommendationError } from './figures.ts';
 import { LeaseLostError } from './guarded.ts';
 import { type Looked, lookAtRecord } from './look.ts';
 import { planAll } from './plan.ts';
@@ -66,6 +67,10 @@ export type CycleReport = Record<Change, number> & {
     /** workloads whose applied values wait, by reason */
     waiting: Partial<Record<Wait, number>>;
   };
+  /** of the records that were observed */
+  figures: Figures[];
+  /** of the containers that have a recommendation and usage */
+  errors: RecommendationError[];
   /** why Prometheus could not be read, if it could not */
   trouble?: string;
 };
@@ -99,6 +104,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     conflicts: 0,
     steps,
     rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
+    ...{ figures: [], errors: [] },
   };
   steps.list = lap();
 
@@ -129,6 +135,8 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     vpas.delete(`${namespace}/${name}`);
     await onItsOwn(entry, counts, log, () => looked.push(lookAtRecord(entry, surroundings)));
   }
+  counts.figures = looked.filter(({ report }) => report.containers.length > 0).map(figuresOf);
+  counts.errors = looked.flatMap(errorsOf);
   planAll(looked, headroomOf(around.quotas), limits, now);
   steps.decide = lap();
 

@@ -85,5 +85,5 @@ function tuner() {
 
 const { port } = await start();
 process.send?.({ port });
-process.on('SIGINT', () => process.exit(0));
+for (const end of ['SIGINT', 'disconnect']) process.on(end, () => process.exit(0));
 process.on('message', () => process.send?.({ rss: process.memoryUsage().rss }));
