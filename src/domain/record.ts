@@ -2,7 +2,7 @@
  * A DeploymentRecord in three shapes: the resource as the API serves it, the part of its status that is ours, and the
  * `Tuning` that admission needs of it.
  */
-import type { ConcurrencyTuning } from './concurrency.ts';
+import type { ConcurrencyStatus, ConcurrencyTuning } from './concurrency.ts';
 import type { JsonObject } from './json.ts';
 import type { Wait } from './waits.ts';
 import type { Pair } from './workload.ts';
@@ -72,6 +72,8 @@ export type ContainerStatus = {
   /** e.g. `Deployment/orders` */
   workload: string;
   current: Pair<string>;
+  /** what a pod would get by the manifest alone, where that is not what runs */
+  manifest?: Pair<string>;
   observed?: { ws_avg: string; ws_p95: string; ws_max: string; window: string };
   recommended?: Decision;
   applied?: AppliedDecision;
@@ -153,11 +155,34 @@ export type Evidence = {
   aftermath?: { since: string; unavailable?: string };
   /** the namespace's LimitRanges for containers, the tightest of each */
   limit_range?: { min?: string; max?: string; ratio?: number };
+  /** which way memory must not go because of concurrency, and why */
+  held?: { from: 'rising' | 'falling'; why: string };
   /** the rules' settings that were not at their defaults, by variable */
   settings?: Record<string, string>;
 };
 
-/** `status.nfr_recommendations.memory`: everything in a record that oaas-tuner owns. */
+/** One side of an outcome: of one pod of each workload together, without what overrides fix. Quantities. */
+export type OutcomeSide = Pair<string> & {
+  /** (request − average in use) / request, by what is in use now; below 0 where more is in use */
+  over_request?: number;
+  /** OOM kills, in all pods, within `kills_over` */
+  kills?: number;
+};
+
+/** What tuning has changed since values of ours came to run. */
+export type Outcome = {
+  since: string;
+  /** what the manifests say; kills right before `since` */
+  before: OutcomeSide;
+  /** what runs; kills up to now */
+  after: OutcomeSide;
+  /** the time that kills were counted over, the same on both sides */
+  kills_over?: string;
+  /** all of it in one sentence */
+  summary: string;
+};
+
+/** `status.nfr_recommendations.memory` */
 export type MemoryStatus = {
   phase: Phase;
   message: string;
@@ -172,6 +197,15 @@ export type MemoryStatus = {
   rollouts?: RolloutStatus[];
   /** newest first */
   history: HistoryEntry[];
+  /** absent as long as tuning has changed nothing */
+  outcome?: Outcome;
   /** of each decision that stands or is in the history: `npm run explain` decides again from it */
   evidence?: Evidence[];
+};
+
+/** `status.nfr_recommendations`: everything in a record that oaas-tuner owns. Written in one apply. */
+export type Recommendations = {
+  memory: MemoryStatus;
+  /** absent where a record has no Knative Services */
+  concurrency?: ConcurrencyStatus;
 };
