@@ -92,17 +92,20 @@ async function serving(t: Test, more: Record<string, string> = {}) {
   return { child, server, client, ready, line };
 }
 
-/** Answers the two questions of a start; the rest may wait. */
+/** Answers until both lists of a start have been asked for, in whatever order; the rest may wait. */
 async function answerStart(server: PlayedApiServer): Promise<void> {
-  for (let count = 0; count < 2; count += 1) {
+  for (let lists = 0; lists < 2; ) {
     const asked = await server.next();
-    if (asked.method === 'GET') asked.reply(page([record()], '10'));
-    else asked.reply({ status: { userInfo: { username: 'me' } } }, 201);
+    if (asked.method !== 'GET') asked.reply({ status: { userInfo: { username: 'me' } } }, 201);
+    else {
+      lists += 1;
+      asked.reply(page(asked.path.endsWith('/deploymentrecords') ? [record()] : [], '10'));
+    }
   }
 }
 
 t.test('SIGTERM: not ready at once, reviews are answered while it drains, exit code 0', async (t) => {
-  const { child, server, client, ready, line } = await serving(t, { OAAS_TUNER_DRAIN_SECS: '1' });
+  const { child, server, client, ready, line } = await serving(t, { OAAS_TUNER_DRAIN_SECS: '4' });
   t.equal(await ready(), 503);
   await answerStart(server);
   await until('it to be ready', async () => (await ready()) === 200);
@@ -110,7 +113,7 @@ t.test('SIGTERM: not ready at once, reviews are answered while it drains, exit c
 
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
-  t.equal((await line('stopping')).drainSeconds, 1);
+  t.equal((await line('stopping')).drainSeconds, 4);
   t.equal(await ready(), 503);
   const { status, headers, body } = await client.post('/mutate', review());
   t.strictSame([status, headers.connection, body.response.patchType], [200, 'close', 'JSONPatch']);

@@ -64,7 +64,14 @@ const ATTEMPTS = 4;
 /** A server that is asked to be left alone for longer than this is left alone until the next cycle. */
 const LONGEST_WAIT_MS = 20_000;
 
-type Answer = { status: number; text: string; retryAfter: string | null };
+/**
+ * A clock that is further behind than this would have us lower to what was used then. One that is ahead finds nothing
+ * new. In milliseconds.
+ */
+const CLOCK_TOLERANCE_MS = 120_000;
+
+/** `skewMs`: by how much the server's clock differs from ours, where it tells */
+type Answer = { status: number; text: string; retryAfter: string | null; skewMs: number };
 
 export function createPrometheus(options: PrometheusOptions): Prometheus {
   const { timeoutMs, params, told = () => {}, firstWaitMs = 500 } = options;
@@ -99,10 +106,14 @@ export function createPrometheus(options: PrometheusOptions): Prometheus {
         method: 'POST',
         headers: { ...authorization, ...headers },
         body,
+        // After most redirects a POST is a GET without its query, and whoever it leads to would get our token.
+        redirect: 'manual',
         signal: AbortSignal.any([signal, patience]),
         ...(dispatcher && { dispatcher }),
       });
-      return { status: response.status, text: await textOf(response), retryAfter: response.headers.get('retry-after') };
+      const said = (header: string) => response.headers.get(header);
+      const skewMs = Math.abs(Date.parse(said('date') ?? '') - Date.now()) || 0;
+      return { status: response.status, text: await textOf(response), retryAfter: said('retry-after'), skewMs };
     } catch (error) {
       if (error instanceof PrometheusError) throw error;
       if (error instanceof AccessError) throw new PrometheusError(error.message, 0, 'refused');
@@ -154,9 +165,14 @@ function endpoint(base: string): { place: string; authorization: Record<string, 
   return { place: url.href, authorization: user || password ? { authorization: `Basic ${basic}` } : {} };
 }
 
+const WRONG_CLOCK = `Prometheus' clock and ours differ by more than ${CLOCK_TOLERANCE_MS / 60_000} minutes: check the time of both machines`;
+
 /** @throws {PrometheusError} for everything but an answer */
-function read({ status, retryAfter }: Answer, json: JsonObject | undefined): QueryResult {
-  if (status === 200 && json?.status === 'success') return readResult(json);
+function read({ status, retryAfter, skewMs }: Answer, json: JsonObject | undefined): QueryResult {
+  if (status === 200 && json?.status === 'success') {
+    if (skewMs > CLOCK_TOLERANCE_MS) throw new PrometheusError(WRONG_CLOCK, status, 'refused');
+    return readResult(json);
+  }
   const said = at(json, 'error');
   if (status === 200 && said === undefined) {
     throw new PrometheusError('Prometheus answered HTTP 200, but not as Prometheus does', status, 'refused');

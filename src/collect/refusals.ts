@@ -26,7 +26,10 @@ export function fateOf(status: number, words: string): Fate {
   return BUSY.includes(status) ? 'busy' : 'refused';
 }
 
+const ELSEWHERE = 'it leads elsewhere: set OPRC_CRM_PROM_URL to where it answers itself';
+
 const HINTS: Record<number, string> = {
+  ...Object.fromEntries([301, 302, 303, 307, 308].map((status) => [status, ELSEWHERE])),
   400: 'check OPRC_CRM_PROM_MATCHERS, OPRC_CRM_PROM_SELECTOR, OPRC_CRM_PROM_SERIES and OPRC_CRM_PROM_HEADERS',
   401: 'check the user and password in OPRC_CRM_PROM_URL, OPRC_CRM_PROM_TOKEN_FILE and OPRC_CRM_PROM_HEADERS',
   403: 'this user, token or tenant may not query; check OPRC_CRM_PROM_TOKEN_FILE and OPRC_CRM_PROM_HEADERS',

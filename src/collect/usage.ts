@@ -48,27 +48,33 @@ type Statistics = Partial<Record<Statistic, number>>;
 export function createCollector(prometheus: Prometheus, options: QueryOptions): Collector {
   /** by `namespace/deployment`: what the long window said, and when it is to be read again (milliseconds) */
   const longs = new Map<string, { seen: Seen; due: number }>();
-  let most = MOST;
+  const { shortWindowSeconds, longWindowSeconds } = options;
+  const size = shardSize(shortWindowSeconds * 1000);
 
   return async (targets, now, signal) => {
     const all = deploymentsOf(targets);
+    const asking = { all, size, prometheus, now, signal };
     const look = async (wanted: Deployment[], queries: (shard: Shard) => string[]) => {
-      const seen = new Map(wanted.map((one) => [nameOf(one), { containers: new Map(), partial: false } as Seen]));
-      most = await ask(shardsOf(wanted, all, most), { seen, queries, all, most, prometheus, now, signal });
+      const seen = new Map<string, Seen>();
+      await ask(wanted, queries, asking, ({ namespace, name }, one) => seen.set(nameOf({ namespace, name }), one));
       return seen;
     };
 
     const names = new Set(all.map(nameOf));
     for (const name of longs.keys()) if (!names.has(name)) longs.delete(name);
     const due = all.filter((one) => (longs.get(nameOf(one))?.due ?? now) <= now);
-    const { shortWindowSeconds, longWindowSeconds } = options;
-    const read = await look(due, (shard) => windowQueries(shard, longWindowSeconds, options, true));
-    for (const one of due) {
-      const [name, seen] = [nameOf(one), read.get(nameOf(one)) as Seen];
-      const again = seen.partial || seen.trouble !== undefined ? 0 : shortWindowSeconds * 1000;
-      // All are read at the first look; from then on by turns.
-      longs.set(name, { seen, due: now + again * (longs.has(name) ? 1 : turnOf(one.namespace)) });
-    }
+    // Each is kept as soon as it is read, so that a look that runs out of time leaves less to the next one.
+    await ask(
+      due,
+      (shard) => windowQueries(shard, longWindowSeconds, options, true),
+      asking,
+      (one, seen) => {
+        const name = nameOf(one);
+        const again = seen.partial || seen.trouble !== undefined ? 0 : shortWindowSeconds * 1000;
+        // All are read at the first look; from then on by turns.
+        longs.set(name, { seen, due: now + again * (longs.has(name) ? 1 : turnOf(one.namespace)) });
+      },
+    );
     const shorts = await look(all, (shard) => windowQueries(shard, shortWindowSeconds, options, false));
     const open = deploymentsOf(targets.filter((target) => target.open));
     const running = await look(open, (shard) => [runningQuery(shard, options)]);
@@ -76,45 +82,72 @@ export function createCollector(prometheus: Prometheus, options: QueryOptions): 
     const usage = new Map<string, Usage>();
     const troubles = new Map<string, string>();
     for (const { namespace, ref, deployments } of targets) {
-      for (const deployment of deployments) {
+      const looks = deployments.map((deployment): Looks => {
         const name = nameOf({ namespace, name: deployment });
         const [short, long] = [shorts.get(name), longs.get(name)];
         const trouble = short?.trouble ?? long?.seen.trouble;
         if (trouble !== undefined) troubles.set(`${namespace}/${ref}`, trouble);
         // It has appeared since the long window was read.
         if (long && short && short.containers.size > long.seen.containers.size) long.due = now;
-        const looks = { short, long: long?.seen, running: running.get(name) };
-        for (const [container, found] of usageOf(looks)) {
-          const key = usageKey(namespace, ref, container);
-          usage.set(key, largest(usage.get(key), found));
-        }
-      }
+        return { short, long: long?.seen, running: running.get(name) };
+      });
+      for (const [container, found] of usageOf(looks)) usage.set(usageKey(namespace, ref, container), found);
     }
     return { usage, troubles };
   };
 }
 
+/** How many Deployments a question may be about: half of what was too much, and after a while twice as many again. */
+type ShardSize = { most(now: number): number; tooMuch(count: number, now: number): void };
+
+/** @param everyMs how long a size is kept; what was too much may have been a bad hour of the server */
+function shardSize(everyMs: number): ShardSize {
+  let most = MOST;
+  let changed = Number.NEGATIVE_INFINITY;
+  return {
+    most(now) {
+      if (most < MOST && now >= changed + everyMs) {
+        most = Math.min(MOST, most * 2);
+        changed = now;
+      }
+      return most;
+    },
+    tooMuch(count, now) {
+      most = Math.min(most, Math.ceil(count / 2));
+      changed = now;
+    },
+  };
+}
+
 type Asking = {
-  seen: Map<string, Seen>;
-  queries(shard: Shard): string[];
+  /** what could be asked about at all */
   all: Deployment[];
-  most: number;
+  size: ShardSize;
   prometheus: Prometheus;
   now: number;
   signal: AbortSignal;
 };
 
-/** Asks shard by shard, in smaller ones where one is too much. @returns how many Deployments a query may have from now on */
-async function ask(shards: Shard[], asking: Asking): Promise<number> {
-  let { most } = asking;
-  for (let round = shards; round.length > 0; ) {
+/** Asks shard by shard, in smaller ones where one is too much. @param tell hears of each Deployment when its shard is answered */
+async function ask(
+  wanted: Deployment[],
+  queries: (shard: Shard) => string[],
+  asking: Asking,
+  tell: (one: Deployment, seen: Seen) => void,
+): Promise<void> {
+  const { all, size, now } = asking;
+  for (let round = shardsOf(wanted, all, size.most(now)); round.length > 0; ) {
     const tooMuch: Shard[] = [];
     const queue = [...round];
     const lane = async () => {
       for (let shard = queue.shift(); shard; shard = queue.shift()) {
-        if (await askShard(shard, asking)) continue;
-        most = Math.min(most, Math.ceil(shard.deployments.length / 2));
-        tooMuch.push(...halves(shard, asking.all));
+        const { deployments } = shard;
+        const seen = await askShard(shard, queries(shard), asking);
+        if (seen) for (const one of deployments) tell(one, seen.get(nameOf(one)) as Seen);
+        else {
+          size.tooMuch(deployments.length, now);
+          tooMuch.push(...halves(shard, all));
+        }
       }
     };
     try {
@@ -125,25 +158,29 @@ async function ask(shards: Shard[], asking: Asking): Promise<number> {
     }
     round = tooMuch;
   }
-  return most;
 }
 
-/** @returns whether the shard is done with: `false` when it is too much and can be made smaller */
-async function askShard(shard: Shard, asking: Asking): Promise<boolean> {
-  const mine = new Map(shard.deployments.map((one) => [nameOf(one), asking.seen.get(nameOf(one)) as Seen]));
+/** @returns what was seen, by `namespace/deployment`; `undefined` when the shard is too much and can be made smaller */
+async function askShard(
+  { deployments }: Shard,
+  queries: string[],
+  { prometheus, now, signal }: Asking,
+): Promise<Map<string, Seen> | undefined> {
+  const mine = new Map(
+    deployments.map((one): [string, Seen] => [nameOf(one), { containers: new Map(), partial: false }]),
+  );
   try {
-    for (const promql of asking.queries(shard)) {
-      const { rows, partial } = await asking.prometheus.query(promql, asking.now, asking.signal);
+    for (const promql of queries) {
+      const { rows, partial } = await prometheus.query(promql, now, signal);
       if (partial) for (const seen of mine.values()) seen.partial = true;
       for (const row of rows) addRow(mine, row);
     }
-    return true;
   } catch (error) {
     if (!(error instanceof PrometheusError && error.fate === 'too-much')) throw error;
-    if (shard.deployments.length > 1) return false;
+    if (deployments.length > 1) return undefined;
     for (const seen of mine.values()) seen.trouble = error.message;
-    return true;
   }
+  return mine;
 }
 
 /** More than any container uses. What is in use is never undercut, so a number beyond would reach a workload as it is. */
@@ -163,25 +200,28 @@ function addRow(mine: Map<string, Seen>, { labels, value }: Row): void {
   containers?.set(container, statistics);
 }
 
-/** One Deployment's containers, from all that was seen of it. */
-function* usageOf(looks: Record<'short' | 'long' | 'running', Seen | undefined>): Generator<[string, Usage]> {
-  const { short, long, running } = looks;
-  const names = new Set([short, long, running].flatMap((seen) => [...(seen?.containers.keys() ?? [])]));
-  for (const name of names) {
-    const usage: Usage = { partial: [short, long, running].some((seen) => seen?.partial) };
-    for (const [window, seen] of [
-      ['short', short],
-      ['long', long],
-    ] as const) {
-      const statistics = seen?.containers.get(name) ?? {};
-      const found = windowOf(statistics);
-      if (found) usage[window] = found;
+/** What was seen of one Deployment. */
+type Looks = Record<'short' | 'long' | 'running', Seen | undefined>;
+
+/** One workload's containers, from all that was seen of its Deployments: several only for a Knative Service. */
+function* usageOf(looks: Looks[]): Generator<[string, Usage]> {
+  const all = looks.flatMap(({ short, long, running }) => [short, long, running].filter((seen) => seen !== undefined));
+  const partial = all.some((seen) => seen.partial);
+  for (const name of new Set(all.flatMap(({ containers }) => [...containers.keys()]))) {
+    const of = (which: keyof Looks) => looks.flatMap((look) => look[which]?.containers.get(name) ?? []);
+    const usage: Usage = { partial };
+    for (const window of ['short', 'long'] as const) {
+      const statistics = of(window);
+      const whole = statistics.filter(isWhole);
+      if (whole.length > 0) usage[window] = windowOf(whole.reduce(together));
       // A window that lacks one of its statistics (NaN, say, was no number) would look like little use.
-      else if (Object.keys(statistics).some((key) => key !== 'oom')) usage.partial = true;
-      if (statistics.oom !== undefined) usage.oomLimit = Math.max(statistics.oom, usage.oomLimit ?? 0);
-      if (statistics.rss !== undefined) usage.rss = statistics.rss;
+      const isBroken = (one: Statistics) => !isWhole(one) && Object.keys(one).some((key) => key !== 'oom');
+      if (statistics.some(isBroken)) usage.partial = true;
+      const { oom, rss } = statistics.reduce(together, {});
+      if (oom !== undefined) usage.oomLimit = Math.max(oom, usage.oomLimit ?? 0);
+      if (rss !== undefined) usage.rss = rss;
     }
-    const { request, limit } = running?.containers.get(name) ?? {};
+    const { request, limit } = of('running').reduce(together, {});
     if (request !== undefined || limit !== undefined) {
       usage.running = { ...(request !== undefined && { request }), ...(limit !== undefined && { limit }) };
     }
@@ -189,29 +229,24 @@ function* usageOf(looks: Record<'short' | 'long' | 'running', Seen | undefined>)
   }
 }
 
-function windowOf({ sum, count, p95, max, samples }: Statistics): WindowUsage | undefined {
-  if (sum === undefined || count === undefined || p95 === undefined || max === undefined || samples === undefined) {
-    return undefined;
-  }
+type Whole = Statistics & Record<'sum' | 'count' | 'p95' | 'max' | 'samples', number>;
+
+function isWhole(statistics: Statistics): statistics is Whole {
+  return (['sum', 'count', 'p95', 'max', 'samples'] as const).every((key) => statistics[key] !== undefined);
+}
+
+function windowOf({ sum, count, p95, max, samples }: Whole): WindowUsage {
   return { avg: sum / count, p95, max, samples };
 }
 
-/** Of several Revisions of one Knative Service the largest of each number decides. */
-function largest(one: Usage | undefined, other: Usage): Usage {
-  if (!one) return other;
-  const merged: Usage = { ...one, ...other, partial: one.partial || other.partial };
-  for (const key of ['short', 'long', 'running'] as const) {
-    if (one[key] && other[key]) Object.assign(merged, { [key]: eachLargest(one[key], other[key]) });
+/** Of two Deployments of one workload: their samples count together, and of everything else the largest decides. */
+function together<T extends Statistics>(one: T, other: T): T {
+  const both: Statistics = { ...one };
+  for (const [key, value] of Object.entries(other) as [Statistic, number][]) {
+    const mine = one[key] ?? 0;
+    both[key] = key === 'sum' || key === 'count' ? mine + value : Math.max(mine, value);
   }
-  for (const key of ['oomLimit', 'rss'] as const) {
-    if (one[key] !== undefined) merged[key] = Math.max(one[key], other[key] ?? 0);
-  }
-  return merged;
-}
-
-function eachLargest<T extends Partial<Record<string, number>>>(one: T, other: T): T {
-  const keys = Object.keys({ ...one, ...other });
-  return Object.fromEntries(keys.map((key) => [key, Math.max(one[key] ?? 0, other[key] ?? 0)])) as T;
+  return both as T;
 }
 
 function deploymentsOf(targets: Target[]): Deployment[] {

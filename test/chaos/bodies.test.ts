@@ -130,7 +130,7 @@ t.test('senders that take their time keep nobody waiting, and are shown out', as
   }
   await keepsItsPromise(t, tuner, 'right');
   await Promise.all(gone);
-  t.ok(performance.now() - started < 20_000, 'nobody may hold a connection for ever');
+  t.ok(performance.now() - started < 60_000, 'nobody may hold a connection for ever');
   await keepsItsPromise(t, tuner, 'right');
 });
 

@@ -16,7 +16,7 @@ async function ready({ ready }: Running): Promise<void> {
 /** In order, though nobody takes its last lines. */
 async function ends({ child }: Running): Promise<void> {
   child.kill('SIGTERM');
-  await until('it to end', () => child.exitCode === 0, { timeoutMs: 5_000 });
+  await until('it to end', () => child.exitCode === 0);
 }
 
 /** A pipe as containers have it, 64 KiB and then whoever writes waits; its reader is this process, which never reads. */

@@ -35,7 +35,7 @@ function resource(name: string, { enabled, enforce, overrides, applied }: Tuning
   );
 }
 
-t.test(`${REVIEWS} random reviews, seed ${seed}`, { timeout: 230_000 }, async (t) => {
+t.test(`${REVIEWS} random reviews, seed ${seed}`, { timeout: 590_000 }, async (t) => {
   const known = fc.sample(
     records.filter((one) => one !== undefined),
     { numRuns: RECORDS, seed },

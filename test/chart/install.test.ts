@@ -32,7 +32,7 @@ t.test('the chart in a real cluster', { skip }, async (t) => {
     ]);
     for (const kind of ['deployment.apps', 'service', 'poddisruptionbudget.policy', 'secret'])
       t.match(found, `${kind}/oaas-tuner`);
-    await kubectl(cluster, ['wait', '--for=condition=established', 'crd/deploymentrecords.oaas.io', '--timeout=20s']);
+    await kubectl(cluster, ['wait', '--for=condition=established', 'crd/deploymentrecords.oaas.io', '--timeout=120s']);
     await kubectl(cluster, ['apply', '-f', '-'], record({ name: 'orders' }));
   });
 

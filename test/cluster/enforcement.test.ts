@@ -103,7 +103,7 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
       const start = performance.now();
       await off_();
       await until(`${what} to be off`, async () => (await next()) === '512Mi/1Gi');
-      t.ok(performance.now() - start < 5_000, `${what}: off after ${Math.round(performance.now() - start)} ms`);
+      t.ok(performance.now() - start < 20_000, `${what}: off after ${Math.round(performance.now() - start)} ms`);
       await on();
       // After a longer while off, the next step is decided anew from what runs.
       await until(`${what} to be on`, async () => (await next()) !== '512Mi/1Gi', PATIENCE);
@@ -114,10 +114,8 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
     await kubectl(cluster, ['apply', '-f', '-'], workload('killed'));
     await settled(cluster, 'killed');
     await kubectl(cluster, ['apply', '-f', '-'], record({ name: 'killed', enforce: true }));
-    await until('the request', async () => (await state(cluster, 'killed'))?.state === 'Requested', {
-      ...PATIENCE,
-      everyMs: 5,
-    });
+    const begun = async () => ['Requested', 'Rolling'].includes((await state(cluster, 'killed'))?.state ?? '');
+    await until('the request', begun, { ...PATIENCE, everyMs: 5 });
     await tuner.kill();
     const between = await memory(cluster, 'deployment/killed');
     t.ok(['512Mi/1Gi', FIRST_STEP].includes(between), between);

@@ -54,7 +54,7 @@ t.test('two clusters with everything run side by side', { skip }, async (t) => {
 
   await t.test('a Deployment runs on fake nodes', async (t) => {
     await cluster.apply(orders, { user: 'person' });
-    const { code, stderr } = await cluster.kubectl(['rollout', 'status', 'deployment/orders', '--timeout=20s']);
+    const { code, stderr } = await cluster.kubectl(['rollout', 'status', 'deployment/orders', '--timeout=120s']);
     t.equal(code, 0, stderr);
     const { body } = await cluster.api().send('/api/v1/namespaces/default/pods');
     t.strictSame(

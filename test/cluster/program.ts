@@ -84,7 +84,7 @@ export function program(options: ProgramOptions): Program {
       throw new Error(message);
     };
     try {
-      await until(`${name} to be ready`, ready, { timeoutMs: 60_000, unless });
+      await until(`${name} to be ready`, ready, { timeoutMs: 120_000, unless });
     } catch (error) {
       if (!running()) throw error;
       throw new Error(

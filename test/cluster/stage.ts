@@ -134,7 +134,7 @@ export async function rollout(cluster: Cluster, name = 'orders'): Promise<object
 
 /** Waits until the Deployment controller has acted on the newest template. */
 export async function settled(cluster: Cluster, name = 'orders'): Promise<void> {
-  const { code, stderr } = await cluster.kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=30s']);
+  const { code, stderr } = await cluster.kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=120s']);
   if (code !== 0) throw new Error(stderr);
 }
 

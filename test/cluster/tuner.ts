@@ -141,7 +141,7 @@ export function byService(port: number): Address {
 export async function install(cluster: Cluster, address: Address): Promise<void> {
   const crd = readFileSync(join(chart, 'crds/deploymentrecords.yaml'), 'utf8');
   await cluster.apply(crd);
-  await cluster.kubectl(['wait', '--for=condition=established', 'crd/deploymentrecords.oaas.io', '--timeout=20s']);
+  await cluster.kubectl(['wait', '--for=condition=established', 'crd/deploymentrecords.oaas.io', '--timeout=120s']);
   await cluster.apply(grants());
   await cluster.apply(webhookConfiguration(address));
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** How long and how often `until` asks. */
 export interface Patience {
-  /** After this long it gives up. Default 30 s. */
+  /** After this long it gives up. Default 60 s: other tests, and other builds, want the machine, too. */
   timeoutMs?: number;
   /** The pause between two looks. Default 50 ms. */
   everyMs?: number;
@@ -19,7 +19,7 @@ export async function until<T>(
   look: () => Promise<T> | T,
   patience: Patience = {},
 ): Promise<NonNullable<T>> {
-  const { timeoutMs = 30_000, everyMs = 50, unless } = patience;
+  const { timeoutMs = 60_000, everyMs = 50, unless } = patience;
   const end = performance.now() + timeoutMs;
   let cause: unknown;
   for (;;) {

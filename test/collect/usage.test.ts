@@ -115,34 +115,38 @@ t.test('rows of workloads that are not ours are ignored, also where a name is th
   t.equal(Object.keys(await collected(prometheus, [deployment('orders')])).length, 1);
 });
 
-t.test('a Knative Service uses what the largest of its Revisions uses, number by number', async (t) => {
-  const service: Target = {
-    ...{ namespace: 'shop', ref: 'KnativeService/orders', open: true },
-    deployments: ['orders-00001-deployment', 'orders-00002-deployment', 'orders-00004-deployment'],
-  };
-  const prometheus = play({
-    long: {
-      'shop/orders-00001-deployment/user-container': { ...all(500), p95: 280, oom: 256, rss: 50 },
-      'shop/orders-00002-deployment/user-container': { ...all(300), p95: 290, oom: 512 },
-      'shop/orders-00003-deployment/user-container': all(900),
-    },
-    short: { 'shop/orders-00002-deployment/user-container': all(7) },
-    running: {
-      'shop/orders-00001-deployment/user-container': { request: 5 },
-      'shop/orders-00002-deployment/user-container': { request: 3, limit: 8 },
-    },
-  });
-  t.strictSame(await collected(prometheus, [service]), {
-    'shop/KnativeService/orders/user-container': {
-      partial: false,
-      long: { avg: 500, p95: 290, max: 500, samples: 10 },
-      short: { avg: 7, p95: 7, max: 7, samples: 10 },
-      running: { request: 5, limit: 8 },
-      oomLimit: 512,
-      rss: 50,
-    },
-  });
-});
+t.test(
+  "a Knative Service has one history: its Revisions' samples count together, the largest number decides",
+  async (t) => {
+    const service: Target = {
+      ...{ namespace: 'shop', ref: 'KnativeService/orders', open: true },
+      deployments: ['orders-00001-deployment', 'orders-00002-deployment', 'orders-00004-deployment'],
+    };
+    const prometheus = play({
+      long: {
+        'shop/orders-00001-deployment/user-container': { ...all(500), p95: 280, oom: 256, rss: 50 },
+        'shop/orders-00002-deployment/user-container': { ...all(300), sum: 9000, count: 30, p95: 290, oom: 512 },
+        'shop/orders-00003-deployment/user-container': all(900),
+      },
+      short: { 'shop/orders-00002-deployment/user-container': all(7) },
+      running: {
+        'shop/orders-00001-deployment/user-container': { request: 5 },
+        'shop/orders-00002-deployment/user-container': { request: 3, limit: 8 },
+      },
+    });
+    t.strictSame(await collected(prometheus, [service]), {
+      'shop/KnativeService/orders/user-container': {
+        partial: false,
+        // 10 samples of 500 and 30 of 300.
+        long: { avg: 350, p95: 290, max: 500, samples: 10 },
+        short: { avg: 7, p95: 7, max: 7, samples: 10 },
+        running: { request: 5, limit: 8 },
+        oomLimit: 512,
+        rss: 50,
+      },
+    });
+  },
+);
 
 t.test('a Deployment and a Knative Service of one name are kept apart', async (t) => {
   const service = { ...deployment('orders'), ref: 'KnativeService/orders', deployments: ['orders-00001-deployment'] };
@@ -226,6 +230,59 @@ t.test('what is too much for the server is asked in parts, and not asked whole a
   prometheus.questions.length = 0;
   await collect(targets, NOW + MINUTE, PATIENT);
   t.ok(prometheus.questions.every(({ namespaces }) => namespaces.length <= 2));
+});
+
+t.test(
+  'larger questions are tried again after a short window, because what was too much was perhaps a bad hour',
+  async (t) => {
+    const targets = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => deployment('orders', name));
+    const largest = (prometheus: ReturnType<typeof play>) => {
+      const sizes = prometheus.questions.map(({ namespaces }) => namespaces.length);
+      prometheus.questions.length = 0;
+      return Math.max(...sizes);
+    };
+    let most = 2;
+    const prometheus = play({}, ({ namespaces }) => {
+      if (namespaces.length > most) throw new PrometheusError('timed out', 422, 'too-much');
+      return undefined;
+    });
+    const collect = createCollector(prometheus, OPTIONS);
+    await collect(targets, NOW, PATIENT);
+    largest(prometheus);
+    most = 8;
+    const seen: number[] = [];
+    for (let minute = 1; minute <= 30; minute += 1) {
+      await collect(targets, NOW + minute * MINUTE, PATIENT);
+      seen.push(largest(prometheus));
+    }
+    t.strictSame([seen[0], seen[8], seen[9], seen[18], seen[19]], [2, 2, 4, 4, 8]);
+  },
+);
+
+t.test('a look that fails in the middle keeps what it has learned: the next one has less to read', async (t) => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+  const targets = names.map((name) => deployment('orders', name));
+  const held = Object.fromEntries(names.map((name) => [`${name}/orders/function`, all(1)]));
+  let answers = 0;
+  const prometheus = play({ short: held, long: held }, ({ namespaces }) => {
+    if (namespaces.length > 1) throw new PrometheusError('too many samples', 422, 'too-much');
+    answers += 1;
+    if (answers === 9) throw new PrometheusError('Prometheus did not answer in time for this cycle', 0, 'refused');
+    return undefined;
+  });
+  const collect = createCollector(prometheus, OPTIONS);
+  await t.rejects(collect(targets, NOW, PATIENT), { message: /in time for this cycle/ });
+  const longs = () => {
+    const asked = prometheus.questions.filter(({ window }) => window === 'long');
+    prometheus.questions.length = 0;
+    return asked.map(({ namespaces }) => namespaces.length);
+  };
+  longs();
+  const { usage } = await collect(targets, NOW + MINUTE, PATIENT);
+  t.equal(usage.size, 8);
+  const asked = longs();
+  t.strictSame(new Set(asked), new Set([1]), 'what is too much is not asked again');
+  t.ok(asked.length < 16, `${asked.length} of 16 questions`);
 });
 
 t.test('what is too much even alone is said of that workload, and the others are looked at', async (t) => {

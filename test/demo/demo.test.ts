@@ -31,7 +31,7 @@ t.test('two demos at once tell the same story and leave nothing behind', async (
   for (const { code, err, seconds } of [one, other]) {
     t.equal(code, 0);
     t.equal(err, '');
-    t.ok(seconds < 20, `took ${seconds.toFixed(1)} s`);
+    t.ok(seconds < 60, `took ${seconds.toFixed(1)} s`);
   }
   t.equal(lasting(one.out), lasting(other.out));
   t.same(readdirSync(folder), [], 'no certificate left');

@@ -41,7 +41,8 @@ const leaf = issueLeaf(ca, ['localhost', '127.0.0.1'], Date.now());
 
 /** @param connections how many the client may open; one is a client that keeps its connection */
 export function clientOf(port: number, authority: string, connections = 4): Client {
-  const agent = new Agent({ connect: { ca: authority }, connections });
+  // Who is flooded on a busy machine takes more than undici's 10 s to shake hands.
+  const agent = new Agent({ connect: { ca: authority, timeout: 60_000 }, connections });
   return {
     async post(path, body, contentType = 'application/json') {
       const {

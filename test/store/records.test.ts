@@ -141,7 +141,7 @@ t.test('waiting for a record that does not come ends after the given time, and l
   const started = performance.now();
   t.equal(await store.waitFor('shop', 'orders', 30), undefined);
   const waited = performance.now() - started;
-  t.ok(waited >= 25 && waited < 1_000, `waited ${waited} ms`);
+  t.ok(waited >= 25 && waited < 10_000, `waited ${waited} ms`);
   t.equal(timers(), 0);
   store.set(record('orders'));
   t.equal(store.get('shop', 'orders')?.name, 'orders', 'a late arrival is simply known');
