@@ -101,6 +101,12 @@ const TABLE = {
     '',
     'PromQL matchers for every series that is read, e.g. `cluster="prod"` where one Prometheus serves several clusters.',
   ),
+  knativeMetrics: choice(
+    `${OPRC}KNATIVE_METRICS`,
+    'auto',
+    ['auto', 'opentelemetry', 'opencensus'],
+    'Which names Knative gives to its series: those of 1.19 and later, those up to 1.18, or whichever are there.',
+  ),
   seriesNames: renames(`${OPRC}PROM_SERIES`, SERIES, 'Series that this Prometheus keeps under other names.'),
   prometheusParams: params(
     `${OPRC}PROM_PARAMS`,

@@ -9,7 +9,8 @@ import { reason } from '../log.ts';
 import { type Access, AccessError } from './access.ts';
 import { type Fate, fateOf, hintFor } from './refusals.ts';
 
-export type Row = { labels: Readonly<Record<string, string>>; value: number };
+/** A series at one moment (seconds since the epoch): a vector has one row of each series, a matrix many. */
+export type Row = { labels: Readonly<Record<string, string>>; value: number; at: number };
 export type QueryResult = { rows: Row[]; partial: boolean };
 
 export type Prometheus = {
@@ -223,10 +224,15 @@ function readResult(json: JsonObject): QueryResult {
   let partial = json.isPartial === true || (Array.isArray(json.warnings) && json.warnings.length > 0);
   for (const entry of result) {
     const labels = asObject(at(entry, 'metric'));
-    const value = Number(at(entry, 'value', 1));
     if (!labels) partial = true;
-    // NaN, ±Inf, zero and less are no amount of memory; nothing measured is not the same as nothing used.
-    else if (Number.isFinite(value) && value > 0) rows.push({ labels: labels as Record<string, string>, value });
+    const moments = at(entry, 'values') ?? [at(entry, 'value')];
+    for (const moment of labels && Array.isArray(moments) ? moments : []) {
+      const [seconds, text] = [Number(at(moment, 0)), at(moment, 1)];
+      const value = text === '' ? Number.NaN : Number(text);
+      // NaN, ±Inf and less than nothing are no amount of anything.
+      if (Number.isFinite(value) && value >= 0)
+        rows.push({ labels: labels as Record<string, string>, value, at: seconds });
+    }
   }
   return { rows, partial };
 }

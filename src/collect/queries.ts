@@ -56,6 +56,12 @@ export function runningQuery(shard: Shard, options: QueryOptions): string {
   return byWorkload('max', values, workloads(shard, formatSeconds(options.shortWindowSeconds), options));
 }
 
+/** The largest working set of each pod's containers within the range. */
+export function largestWorkingSet(shard: Shard, range: string, options: QueryOptions): string {
+  const over = (selector: string) => `max_over_time(${selector}[${range}])`;
+  return `max by (namespace, pod, container) (${series(WORKING_SET, options.matchers, shard, options, over)})`;
+}
+
 /**
  * The limit at which a pod was OOM killed. The reason alone would stay for as long as the pod lives, so a restart within
  * the window has to go with it (kube-state-metrics; cAdvisor's own counter dies with the container, google/cadvisor#3015).
@@ -78,7 +84,7 @@ function killed(shard: Shard, range: string, options: QueryOptions): string {
  * kube-state-metrics may run more than once, hence the max; a pod that was seen with two owners would otherwise fail the
  * whole query, hence topk.
  */
-function workloads(shard: Shard, range: string, options: QueryOptions): string {
+export function workloads(shard: Shard, range: string, options: QueryOptions): string {
   const last = (selector: string) => `last_over_time(${selector}[${range}])`;
   const pods = series('kube_pod_owner', 'owner_kind="ReplicaSet"', shard, options, last);
   const podsBySet = `max by (namespace, pod, replicaset) (label_replace(${pods}, "replicaset", "$1", "owner_name", "(.+)"))`;
@@ -93,10 +99,10 @@ function workloads(shard: Shard, range: string, options: QueryOptions): string {
   return `topk by (namespace, pod) (1, max by (namespace, pod, workload) (${byOwner} or ${byName}))`;
 }
 
-function byWorkload(aggregate: 'sum' | 'max', values: string[], owners: string): string {
+export function byWorkload(aggregate: 'sum' | 'max', values: string[], owners: string): string {
   return `${aggregate} by (namespace, workload, container, statistic) ((${values.join(' or ')}) * on (namespace, pod) group_left (workload) ${owners})`;
 }
 
-function named(statistic: Statistic, values: string): string {
+export function named(statistic: string, values: string): string {
   return `label_replace(${values}, "statistic", "${statistic}", "", "")`;
 }

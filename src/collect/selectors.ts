@@ -31,7 +31,7 @@ export function series(
   over: (selector: string) => string,
 ): string {
   const select = (...more: string[]) =>
-    over(`${options.seriesNames[name] ?? name}{${[matchers, options.selector, ...more].filter(Boolean).join(',')}}`);
+    over(`${renamesOf(options)(name)}{${[matchers, options.selector, ...more].filter(Boolean).join(',')}}`);
   const namespaces = `namespace=~"${shard.namespaces.join('|')}"`;
   const own = select(namespaces, podsOf(name, shard), 'exported_namespace=""');
   const renamed = EXPORTED.reduce(
@@ -42,8 +42,13 @@ export function series(
 }
 
 /** Namespaces and names are DNS labels: a dot is all that would need escaping. */
-function podsOf(name: SeriesName, { prefixes }: Shard): string {
+export function podsOf(name: SeriesName, { prefixes }: Shard): string {
   if (prefixes.length === 0) return '';
   const label = name === 'kube_replicaset_owner' ? 'replicaset' : 'pod';
   return `${label}=~"(?:${prefixes.map((prefix) => prefix.replaceAll('.', '[.]')).join('|')}).*"`;
+}
+
+/** Under which name this Prometheus keeps a series. */
+export function renamesOf({ seriesNames }: Pick<SeriesOptions, 'seriesNames'>): (name: SeriesName) => string {
+  return (name) => seriesNames[name] ?? name;
 }

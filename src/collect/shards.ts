@@ -4,7 +4,7 @@
  */
 
 /** A Deployment as its pods show it: its own, or the one that runs a Knative Revision. */
-export type Deployment = { namespace: string; name: string };
+export type Deployment = { namespace: string; name: string; revision?: string };
 
 export type Shard = {
   deployments: Deployment[];
@@ -90,4 +90,9 @@ function sharedStart(a: string, b: string): number {
 
 function byName(a: Deployment, b: Deployment): number {
   return a.name < b.name ? -1 : Number(a.name > b.name);
+}
+
+/** Unique in the cluster. */
+export function nameOf({ namespace, name }: Deployment): string {
+  return `${namespace}/${name}`;
 }

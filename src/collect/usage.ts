@@ -5,9 +5,10 @@
 import { createHash } from 'node:crypto';
 import { Gi } from '../domain/quantity.ts';
 import type { Usage, WindowUsage } from '../domain/usage.ts';
-import { type Prometheus, PrometheusError, type Row } from './prometheus.ts';
+import { type Answer, ask, shardSize } from './ask.ts';
+import type { Prometheus, Row } from './prometheus.ts';
 import { type QueryOptions, runningQuery, type Statistic, windowQueries } from './queries.ts';
-import { type Deployment, halves, type Shard, shardsOf } from './shards.ts';
+import { type Deployment, nameOf, type Shard } from './shards.ts';
 
 /** A workload as its pods show it in Prometheus. */
 export type Target = {
@@ -18,7 +19,11 @@ export type Target = {
   deployments: string[];
   /** its template leaves something open, so that what its pods have got is worth a look */
   open: boolean;
+  /** a Knative Service's Revisions, as far as they have Deployments */
+  revisions?: Revision[];
 };
+
+export type Revision = { deployment: string; name: string; containerConcurrency: number };
 
 /** Usage by `namespace/ref/container`, and why there is none of a workload, by `namespace/ref`. */
 export type Collected = { usage: ReadonlyMap<string, Usage>; troubles: ReadonlyMap<string, string> };
@@ -35,12 +40,6 @@ export function usageKey(namespace: string, ref: string, container: string): str
  */
 export type Collector = (targets: Target[], now: number, signal: AbortSignal) => Promise<Collected>;
 
-/** Queries at once: Prometheus runs 20 for everybody (`--query.max-concurrency`). */
-const AT_ONCE = 3;
-
-/** Deployments in one query, as long as the server does not find that too much. */
-const MOST = 2500;
-
 /** What one look told of a Deployment: statistics by container, and whether it may lack something. */
 type Seen = { containers: Map<string, Statistics>; partial: boolean; trouble?: string };
 type Statistics = Partial<Record<Statistic, number>>;
@@ -54,22 +53,29 @@ export function createCollector(prometheus: Prometheus, options: QueryOptions): 
   return async (targets, now, signal) => {
     const all = deploymentsOf(targets);
     const asking = { all, size, prometheus, now, signal };
+    const each = async (
+      wanted: Deployment[],
+      queries: (shard: Shard) => string[],
+      tell: (name: string, seen: Seen, one: Deployment) => void,
+    ) =>
+      ask(wanted, queries, asking, ({ deployments }, answer) => {
+        const seen = readAnswer(deployments, answer);
+        for (const one of deployments) tell(nameOf(one), seen.get(nameOf(one)) as Seen, one);
+      });
     const look = async (wanted: Deployment[], queries: (shard: Shard) => string[]) => {
-      const seen = new Map<string, Seen>();
-      await ask(wanted, queries, asking, ({ namespace, name }, one) => seen.set(nameOf({ namespace, name }), one));
-      return seen;
+      const all = new Map<string, Seen>();
+      await each(wanted, queries, (name, seen) => all.set(name, seen));
+      return all;
     };
 
     const names = new Set(all.map(nameOf));
     for (const name of longs.keys()) if (!names.has(name)) longs.delete(name);
     const due = all.filter((one) => (longs.get(nameOf(one))?.due ?? now) <= now);
     // Each is kept as soon as it is read, so that a look that runs out of time leaves less to the next one.
-    await ask(
+    await each(
       due,
       (shard) => windowQueries(shard, longWindowSeconds, options, true),
-      asking,
-      (one, seen) => {
-        const name = nameOf(one);
+      (name, seen, one) => {
         const again = seen.partial || seen.trouble !== undefined ? 0 : shortWindowSeconds * 1000;
         // All are read at the first look; from then on by turns.
         longs.set(name, { seen, due: now + again * (longs.has(name) ? 1 : turnOf(one.namespace)) });
@@ -97,99 +103,25 @@ export function createCollector(prometheus: Prometheus, options: QueryOptions): 
   };
 }
 
-/** How many Deployments a question may be about: half of what was too much, and after a while twice as many again. */
-type ShardSize = { most(now: number): number; tooMuch(count: number, now: number): void };
-
-/** @param everyMs how long a size is kept; what was too much may have been a bad hour of the server */
-function shardSize(everyMs: number): ShardSize {
-  let most = MOST;
-  let changed = Number.NEGATIVE_INFINITY;
-  return {
-    most(now) {
-      if (most < MOST && now >= changed + everyMs) {
-        most = Math.min(MOST, most * 2);
-        changed = now;
-      }
-      return most;
-    },
-    tooMuch(count, now) {
-      most = Math.min(most, Math.ceil(count / 2));
-      changed = now;
-    },
-  };
-}
-
-type Asking = {
-  /** what could be asked about at all */
-  all: Deployment[];
-  size: ShardSize;
-  prometheus: Prometheus;
-  now: number;
-  signal: AbortSignal;
-};
-
-/** Asks shard by shard, in smaller ones where one is too much. @param tell hears of each Deployment when its shard is answered */
-async function ask(
-  wanted: Deployment[],
-  queries: (shard: Shard) => string[],
-  asking: Asking,
-  tell: (one: Deployment, seen: Seen) => void,
-): Promise<void> {
-  const { all, size, now } = asking;
-  for (let round = shardsOf(wanted, all, size.most(now)); round.length > 0; ) {
-    const tooMuch: Shard[] = [];
-    const queue = [...round];
-    const lane = async () => {
-      for (let shard = queue.shift(); shard; shard = queue.shift()) {
-        const { deployments } = shard;
-        const seen = await askShard(shard, queries(shard), asking);
-        if (seen) for (const one of deployments) tell(one, seen.get(nameOf(one)) as Seen);
-        else {
-          size.tooMuch(deployments.length, now);
-          tooMuch.push(...halves(shard, all));
-        }
-      }
-    };
-    try {
-      await Promise.all(Array.from({ length: AT_ONCE }, lane));
-    } finally {
-      // After a failure: nobody would look at the other answers, and a Prometheus in trouble is left in peace.
-      queue.length = 0;
-    }
-    round = tooMuch;
-  }
-}
-
-/** @returns what was seen, by `namespace/deployment`; `undefined` when the shard is too much and can be made smaller */
-async function askShard(
-  { deployments }: Shard,
-  queries: string[],
-  { prometheus, now, signal }: Asking,
-): Promise<Map<string, Seen> | undefined> {
-  const mine = new Map(
-    deployments.map((one): [string, Seen] => [nameOf(one), { containers: new Map(), partial: false }]),
-  );
-  try {
-    for (const promql of queries) {
-      const { rows, partial } = await prometheus.query(promql, now, signal);
-      if (partial) for (const seen of mine.values()) seen.partial = true;
-      for (const row of rows) addRow(mine, row);
-    }
-  } catch (error) {
-    if (!(error instanceof PrometheusError && error.fate === 'too-much')) throw error;
-    if (deployments.length > 1) return undefined;
-    for (const seen of mine.values()) seen.trouble = error.message;
-  }
-  return mine;
-}
-
 /** More than any container uses. What is in use is never undercut, so a number beyond would reach a workload as it is. */
 const MOST_BYTES = 1024 * Gi;
 const BYTES = ['p95', 'max', 'oom', 'rss'];
 
+/** By `namespace/deployment`. */
+function readAnswer(deployments: Deployment[], { rows, partial, trouble }: Answer): Map<string, Seen> {
+  const mine = new Map<string, Seen>();
+  for (const one of deployments) {
+    mine.set(nameOf(one), { containers: new Map(), partial, ...(trouble !== undefined && { trouble }) });
+  }
+  for (const row of rows) addRow(mine, row);
+  return mine;
+}
+
 function addRow(mine: Map<string, Seen>, { labels, value }: Row): void {
   const { namespace = '', workload = '', container = '', statistic = '' } = labels;
   const seen = mine.get(nameOf({ namespace, name: workload }));
+  // Nothing measured is not the same as nothing used.
+  if (value === 0) return;
   if (seen && BYTES.includes(statistic) && value > MOST_BYTES) {
     seen.partial = true;
     return;
@@ -253,11 +185,7 @@ function deploymentsOf(targets: Target[]): Deployment[] {
   return targets.flatMap(({ namespace, deployments }) => deployments.map((name) => ({ namespace, name })));
 }
 
-function nameOf({ namespace, name }: Deployment): string {
-  return `${namespace}/${name}`;
-}
-
 /** When in its turn a namespace is read, from 0 to 1: the same for all of its workloads, and spread over namespaces. */
-function turnOf(namespace: string): number {
+export function turnOf(namespace: string): number {
   return createHash('sha256').update(namespace).digest().readUInt32BE(0) / 2 ** 32;
 }

@@ -84,7 +84,11 @@ export type ConcurrencyTuning = {
 };
 
 /** Knobs with the moment at which they were decided (RFC 3339). */
-export type KnobDecision = Knobs & { at: string };
+export type KnobDecision = Knobs & {
+  at: string;
+  /** the container whose memory is not raised because of it */
+  instead_of?: string;
+};
 
 /** Applied knobs, with what is needed to take them back. */
 export type AppliedKnobs = KnobDecision & {
@@ -128,6 +132,55 @@ export type FitStatus = {
   carries?: number;
 };
 
+/** What was seen of a Service's requests over one window. */
+export type LoadEvidence = {
+  concurrency_p95: number;
+  queue_depth_p95?: number;
+  request_rate?: number;
+  samples: number;
+};
+
+/** The memory of one container, as the decision saw it. Quantities. */
+export type MemoryEvidence = {
+  container: string;
+  limit: string;
+  written?: string;
+  short_max?: string;
+  long_max?: string;
+  /** the limit that the memory rules ask for, and the largest that may be set */
+  wanted: string;
+  ceiling: string;
+  /** what the memory rules newly decided at that moment */
+  moves?: 'up' | 'down';
+  fit?: Omit<FitStatus, 'container' | 'carries'>;
+};
+
+/** What a Service's decisions of one moment were made from; the decisions point to theirs by workload and `at`. */
+export type KnobEvidence = {
+  at: string;
+  workload: string;
+  short?: LoadEvidence;
+  long?: LoadEvidence;
+  partial?: boolean;
+  current: Required<Knobs> & { aim: number };
+  manifest?: Knobs;
+  override?: Knobs;
+  memory: MemoryEvidence[];
+  memory_decided_at?: string;
+  /** the largest hard limit that the cluster allows */
+  most: number;
+  at_max_scale?: boolean;
+  killed?: boolean;
+  recommended?: KnobDecision;
+  applied?: AppliedKnobs;
+  enforced?: boolean;
+  /** what ran was not what the manifest says */
+  ours?: boolean;
+  aftermath?: { since: string; unavailable?: string };
+  /** the rules' settings that were not at their defaults, by variable */
+  settings?: Record<string, string>;
+};
+
 /** One line of the audit trail. */
 export type KnobHistoryEntry = {
   at: string;
@@ -145,9 +198,13 @@ export type ConcurrencyStatus = {
   phase: Phase;
   message: string;
   observed_at?: string;
+  /** the targets in force or recommended, for `kubectl get`: `80`, or `orders=80,search=100` */
+  target?: string;
   services: ServiceStatus[];
   /** newest first */
   history: KnobHistoryEntry[];
+  /** of each decision that stands or is in the history: `npm run explain` decides again from it */
+  evidence?: KnobEvidence[];
 };
 
 /** @param services an object's list as it was read, e.g. `status.nfr_recommendations.concurrency.services` */

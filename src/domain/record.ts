@@ -2,7 +2,7 @@
  * A DeploymentRecord in three shapes: the resource as the API serves it, the part of its status that is ours, and the
  * `Tuning` that admission needs of it.
  */
-import type { ConcurrencyTuning } from './concurrency.ts';
+import type { ConcurrencyStatus, ConcurrencyTuning } from './concurrency.ts';
 import type { JsonObject } from './json.ts';
 import type { Wait } from './waits.ts';
 import type { Pair } from './workload.ts';
@@ -153,11 +153,13 @@ export type Evidence = {
   aftermath?: { since: string; unavailable?: string };
   /** the namespace's LimitRanges for containers, the tightest of each */
   limit_range?: { min?: string; max?: string; ratio?: number };
+  /** which way memory must not go because of concurrency, and why */
+  held?: { from: 'rising' | 'falling'; why: string };
   /** the rules' settings that were not at their defaults, by variable */
   settings?: Record<string, string>;
 };
 
-/** `status.nfr_recommendations.memory`: everything in a record that oaas-tuner owns. */
+/** `status.nfr_recommendations.memory` */
 export type MemoryStatus = {
   phase: Phase;
   message: string;
@@ -174,4 +176,11 @@ export type MemoryStatus = {
   history: HistoryEntry[];
   /** of each decision that stands or is in the history: `npm run explain` decides again from it */
   evidence?: Evidence[];
+};
+
+/** `status.nfr_recommendations`: everything in a record that oaas-tuner owns. Written in one apply. */
+export type Recommendations = {
+  memory: MemoryStatus;
+  /** absent where a record has no Knative Services */
+  concurrency?: ConcurrencyStatus;
 };

@@ -1,4 +1,4 @@
-/** What was measured of one container of one workload: the contract between `collect` and `recommend`. */
+/** What was measured of one container, and of one Knative Service: the contract between `collect` and `recommend`. */
 import type { Pair } from './workload.ts';
 
 /** Statistics of the working set over one window, in bytes. */
@@ -26,3 +26,27 @@ export type Usage = {
   /** what running pods have (bytes), where the template does not say */
   running?: Pair<number>;
 };
+
+/** Requests of one Knative Service over one window; of several Revisions the largest of each number. */
+export type LoadWindow = {
+  /** 95th percentile of the requests in flight in one pod */
+  concurrency: number;
+  /** 95th percentile of those that wait for a pod, by pod; absent where nobody tells */
+  queue?: number;
+  /** requests a second, all pods together */
+  rate?: number;
+  /** how often the series were looked at: while scaled to zero there is nothing to see */
+  samples: number;
+};
+
+export type Load = {
+  short?: LoadWindow;
+  long?: LoadWindow;
+  /** the source said that its answer lacks something */
+  partial: boolean;
+  /** by container: moments of the long window */
+  points: Readonly<Record<string, readonly Point[]>>;
+};
+
+/** The requests in flight in one pod at some time, and the largest working set (bytes) of a pod at that time. */
+export type Point = { requests: number; bytes: number };

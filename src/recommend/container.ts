@@ -14,11 +14,12 @@ import {
   type GuardRules,
   isGuaranteed,
   keepGuaranteed,
+  lowerOnly,
   pair,
   raiseOnly,
   revise,
 } from './guards.ts';
-import { type MemoryRules, type Observed, observe, proposeMemory } from './memory.ts';
+import { type MemoryRules, type Observed, observe, type Proposal, proposeMemory } from './memory.ts';
 import { type Range, type StepRules, stepMemory } from './step.ts';
 import { type Aftermath, settle, takeBack } from './take-back.ts';
 
@@ -37,6 +38,8 @@ export type Look = {
   /** what the manifest says, without anything of ours */
   written: Pair<number>;
   range: Range;
+  /** memory may not go this way, because concurrency has changed or is about to (`pairing.ts`) */
+  held?: { from: 'rising' | 'falling'; why: string };
   /** what happened since applied values came to run */
   aftermath?: Aftermath;
 };
@@ -84,10 +87,13 @@ function judge(look: Look, manifest: Pair<number>, rules: Rules, now: number): F
     return { observed, changes: [], doubt: why, rationale: `${why}: nothing is recommended where no limit is set` };
   }
   const measured = proposeMemory(observed, rules, usage.oomLimit);
-  const proposal = keepGuaranteed(why ? raiseOnly(measured, standing ?? current, why) : measured, manifest);
   // A kill at the limit that was decided last, or beyond it, is one that the decision did not know of yet.
   const decidedLimit = Math.min(standing?.limit ?? 0, (look.enforced && applied?.limit) || Number.POSITIVE_INFINITY);
   const urgent = usage.oomLimit !== undefined && usage.oomLimit >= decidedLimit;
+  const holds = look.held?.from === 'rising' && urgent ? undefined : look.held;
+  const reference = standing ?? current;
+  const doubted = why ? raiseOnly(measured, reference, why) : measured;
+  const proposal = keepGuaranteed(holds ? hold(doubted, holds, observed, reference) : doubted, manifest);
   const revision = revise(proposal, observed, current, standing, rules, urgent, now);
 
   const finding: Finding = { observed, changes: [], rationale: '' };
@@ -104,7 +110,7 @@ function judge(look: Look, manifest: Pair<number>, rules: Rules, now: number): F
         written,
         range,
         guaranteed: isGuaranteed(manifest),
-        raiseOnly: why !== undefined,
+        raiseOnly: why !== undefined || holds?.from === 'falling',
         urgent,
       };
       const step = stepMemory(current, revision.recommended, applied, bounds, rules, now);
@@ -122,6 +128,15 @@ function judge(look: Look, manifest: Pair<number>, rules: Rules, now: number): F
   const ceiling = ceilingOf(finding, look, rules);
   if (ceiling !== undefined) finding.trouble = ceiling;
   return finding;
+}
+
+function hold(
+  proposal: Proposal,
+  { from, why }: NonNullable<Look['held']>,
+  observed: Observed,
+  reference: Pair<number>,
+): Proposal {
+  return from === 'falling' ? raiseOnly(proposal, reference, why) : lowerOnly(proposal, observed, reference, why);
 }
 
 /** A container that was OOM killed at a limit that we may not raise: a person has to know, once, not at every kill. */

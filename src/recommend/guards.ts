@@ -65,6 +65,17 @@ export function raiseOnly(proposal: Proposal, reference: Pair<number>, why: stri
   };
 }
 
+/** The opposite: each side at most what stands, or else what runs; never below what is used. */
+export function lowerOnly(proposal: Proposal, observed: Observed, reference: Pair<number>, why: string): Proposal {
+  const limit = Math.max(Math.min(proposal.limit, reference.limit ?? proposal.limit), observed.max);
+  const request = Math.min(
+    Math.max(Math.min(proposal.request, reference.request ?? proposal.request), observed.p95),
+    limit,
+  );
+  if (request === proposal.request && limit === proposal.limit) return proposal;
+  return { request, limit, reasons: [...proposal.reasons, `${why}; kept at ${pair({ request, limit })}`] };
+}
+
 /**
  * A container whose manifest sets request = limit keeps them equal, at the limit's value, so that a Guaranteed pod stays one
  * (the quality of service decides who is evicted first).
@@ -141,7 +152,7 @@ export function revise(
 
 /** Until when a decision cools down (RFC 3339), if it still does. One from the future (a clock, a hand) counts as of now. */
 export function coolsUntil(
-  { at }: Decided,
+  { at }: { at: number },
   { cooldownSeconds }: { cooldownSeconds: number },
   now: number,
 ): string | undefined {

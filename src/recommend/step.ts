@@ -70,8 +70,11 @@ export function stepMemory(
   return { applied: { ...next, at: now, previous: current, ...slower }, isNew: true, reasons };
 }
 
-/** The cooldown of one container, in seconds. */
-export function cooldownOf({ cooldownSeconds }: Applied, rules: { cooldownSeconds: number }): number {
+/** The cooldown of one container, or of one Service, in seconds. */
+export function cooldownOf(
+  { cooldownSeconds }: { at: number; cooldownSeconds?: number },
+  rules: { cooldownSeconds: number },
+): number {
   return cooldownSeconds ?? rules.cooldownSeconds;
 }
 

@@ -38,7 +38,7 @@ export function takeBack(
   now: number,
 ): TakeBack | undefined {
   const { previous } = applied;
-  if (!previous || !runs(applied, aftermath) || outlasted(applied, aftermath, rules, now)) return undefined;
+  if (!previous || !isOnTrial(applied, aftermath, rules, now)) return undefined;
   const lowered = previous.limit === undefined || previous.limit > applied.limit;
   const killed = lowered && oomLimit !== undefined && oomLimit >= applied.limit;
   if (!killed && aftermath.unavailable === undefined) return undefined;
@@ -47,7 +47,7 @@ export function takeBack(
   const most = Math.max(rules.limitMax, previous.limit ?? 0, applied.limit);
   const limit = Math.max(previous.limit ?? 0, killed || previous.limit === undefined ? Math.min(beyond, most) : 0);
   const request = bounds.guaranteed ? limit : Math.min(previous.request ?? applied.request, limit);
-  const cooldownSeconds = Math.min(cooldownOf(applied, rules) * 2, LONGEST_COOLDOWN_SECONDS);
+  const cooldownSeconds = slowed(applied, rules);
   const why = killed ? `OOM killed at ${formatBytes(oomLimit)}` : aftermath.unavailable;
   const reasons: string[] = [];
   const values = fit({ request, limit }, bounds, rules, reasons);
@@ -59,13 +59,16 @@ export function takeBack(
   return { applied: { ...values, at: now, cooldownSeconds, takenBack: true }, reason };
 }
 
+/** Values of any kind that stand, and when they were decided (milliseconds since the epoch). */
+type Standing = { at: number; cooldownSeconds?: number; previous?: unknown; takenBack?: true };
+
 /** Standing values without what is only needed as long as they may be taken back, or until they run. */
-export function settle(
-  applied: Applied,
+export function settle<T extends Standing>(
+  applied: T,
   aftermath: Aftermath,
   rules: { cooldownSeconds: number },
   now: number,
-): Applied {
+): T {
   const settled = { ...applied };
   if (runs(applied, aftermath)) {
     delete settled.takenBack;
@@ -74,13 +77,28 @@ export function settle(
   return settled;
 }
 
+/** Whether such values may be taken back: they run, and have not lasted a cooldown yet. */
+export function isOnTrial(
+  applied: Standing,
+  aftermath: Aftermath,
+  rules: { cooldownSeconds: number },
+  now: number,
+): boolean {
+  return runs(applied, aftermath) && !outlasted(applied, aftermath, rules, now);
+}
+
+/** The cooldown of values that were taken back: twice as long, up to a day. */
+export function slowed(applied: Standing, rules: { cooldownSeconds: number }): number {
+  return Math.min(cooldownOf(applied, rules) * 2, LONGEST_COOLDOWN_SECONDS);
+}
+
 /** Values that were decided after the last rollout do not run yet. */
-function runs(applied: Applied, { since }: Aftermath): boolean {
-  return since !== undefined && since >= applied.at;
+function runs({ at }: Standing, { since }: Aftermath): boolean {
+  return since !== undefined && since >= at;
 }
 
 function outlasted(
-  applied: Applied,
+  applied: Standing,
   { since = 0 }: Aftermath,
   rules: { cooldownSeconds: number },
   now: number,

@@ -17,7 +17,7 @@ type Key = Pick<Evidence, 'at' | 'workload' | 'container'>;
 
 /** @param settings the rules' settings that differ from their defaults, by variable */
 export function writeEvidence(key: Key, look: Look, settings: Readonly<Record<string, string>>): Evidence {
-  const { usage, current, standing, applied, enforced, fixed, written, range, aftermath, ...others } = look;
+  const { usage, current, standing, applied, enforced, fixed, written, range, aftermath, held, ...others } = look;
   // A field that a look gets one day has to be written down here, and read below.
   others satisfies Record<string, never>;
   const evidence: Evidence = { ...key, current: quantities(current) };
@@ -42,6 +42,7 @@ export function writeEvidence(key: Key, look: Look, settings: Readonly<Record<st
     const { since, unavailable } = aftermath;
     evidence.aftermath = { since: new Date(since).toISOString(), ...(unavailable !== undefined && { unavailable }) };
   }
+  if (held) evidence.held = held;
   if (Object.keys(settings).length > 0) evidence.settings = { ...settings };
   return evidence;
 }
@@ -69,6 +70,8 @@ export function readEvidence(evidence: Evidence): Look {
   if (min !== undefined) look.range.min = min;
   if (max !== undefined) look.range.max = max;
   if (typeof ratio === 'number') look.range.maxLimitRequestRatio = ratio;
+  const { from, why } = asObject(evidence.held) ?? {};
+  if ((from === 'rising' || from === 'falling') && typeof why === 'string') look.held = { from, why };
   const since = moment(evidence.aftermath?.since);
   const unavailable = evidence.aftermath?.unavailable;
   if (!Number.isNaN(since)) look.aftermath = { since, ...(unavailable !== undefined && { unavailable }) };

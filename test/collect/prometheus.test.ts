@@ -61,15 +61,30 @@ t.test('a query is a form, with one fixed time, below whatever path the URL has'
 t.test('rows are labels and a number', async (t) => {
   const labels = { namespace: 'shop', workload: 'orders', container: 'function' };
   const result = await asked(t, (response) => sendJson(response, vector([[labels, '188743680']])));
-  t.strictSame(result, { rows: [{ labels, value: 188_743_680 }], partial: false });
+  t.strictSame(result, { rows: [{ labels, value: 188_743_680, at: 1_769_853_600 }], partial: false });
 });
 
-t.test('values that are no amount of memory are dropped', async (t) => {
-  const values = ['NaN', '+Inf', '-Inf', '0', '-1', '', 'x', '1e8'];
+t.test('a matrix is rows of several moments', async (t) => {
+  const values = [
+    [10, '1'],
+    [20, 'NaN'],
+    [30, '0'],
+  ];
+  const result = await asked(t, (response) =>
+    sendJson(response, { status: 'success', data: { resultType: 'matrix', result: [{ metric: { a: 'b' }, values }] } }),
+  );
+  t.strictSame(result.rows, [
+    { labels: { a: 'b' }, value: 1, at: 10 },
+    { labels: { a: 'b' }, value: 0, at: 30 },
+  ]);
+});
+
+t.test('values that are no amount of anything are dropped', async (t) => {
+  const values = ['NaN', '+Inf', '-Inf', '-1', '', 'x', '1e8'];
   const result = await asked(t, (response) =>
     sendJson(response, vector(values.map((value) => [{ container: value }, value]))),
   );
-  t.strictSame(result, { rows: [{ labels: { container: '1e8' }, value: 1e8 }], partial: false });
+  t.strictSame(result, { rows: [{ labels: { container: '1e8' }, value: 1e8, at: 1_769_853_600 }], partial: false });
 });
 
 t.test('nothing found is an answer without rows', async (t) => {

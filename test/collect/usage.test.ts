@@ -52,7 +52,7 @@ function play(held: Held, instead: (question: Question) => Partial<QueryResult> 
         for (const [statistic, value] of Object.entries(values)) {
           const summed = statistic === 'sum' || statistic === 'count';
           if (summed === promql.startsWith('sum'))
-            rows.push({ labels: { namespace, workload, container, statistic }, value });
+            rows.push({ labels: { namespace, workload, container, statistic }, value, at: 0 });
         }
       }
       return { partial: false, ...asked, rows };
@@ -170,6 +170,13 @@ t.test('a window that lacks a statistic, because it was NaN, is not used, and no
     const usage = await collected(play({ long: { 'shop/orders/function': rest } }), [deployment('orders')]);
     t.strictSame(usage, { 'shop/Deployment/orders/function': { partial: true } }, lost);
   }
+});
+
+t.test('zero is nothing measured, not nothing used', async (t) => {
+  const prometheus = play({ long: { 'shop/orders/function': { ...all(1), p95: 0 } } });
+  t.strictSame(await collected(prometheus, [deployment('orders')]), {
+    'shop/Deployment/orders/function': { partial: true },
+  });
 });
 
 t.test('an OOM kill is heard also of a container that has no samples', async (t) => {

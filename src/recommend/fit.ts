@@ -1,0 +1,82 @@
+/**
+ * How a container's memory follows the requests in flight: memory = base + slope × requests, by Theil and Sen: the
+ * median of the slopes between every two points, so that a third of them may be wrong (a restart, a cache that fills)
+ * without bending the line.
+ */
+import type { Point } from '../domain/usage.ts';
+
+export type Fit = {
+  /** bytes that a pod needs without any request */
+  base: number;
+  /** bytes for each request in flight */
+  slope: number;
+  /** of the usual difference between two moments the share that the line explains, from 0 to 1 */
+  quality: number;
+  samples: number;
+  /** the requests in flight that the points reach from and to */
+  from: number;
+  to: number;
+};
+
+/** Fewer points than this say nothing. */
+const FEWEST = 12;
+/** The requests have to differ by so much, in the middle four fifths of the points, and by so much of their largest. */
+const LEAST_SPREAD = 1;
+const LEAST_SPREAD_RATIO = 0.25;
+/** A line that explains less than this is none. */
+const LEAST_QUALITY = 0.5;
+
+/** @returns the line, as good or bad as it is; `undefined` when there are too few points for one */
+export function fitMemory(points: readonly Point[]): Fit | undefined {
+  if (points.length < FEWEST) return undefined;
+  const slopes: number[] = [];
+  for (const [i, a] of points.entries()) {
+    for (const b of points.slice(i + 1)) {
+      if (a.requests !== b.requests) slopes.push((b.bytes - a.bytes) / (b.requests - a.requests));
+    }
+  }
+  if (slopes.length === 0) return undefined;
+  const slope = median(slopes);
+  const base = median(points.map(({ requests, bytes }) => bytes - slope * requests));
+  const middle = median(points.map(({ bytes }) => bytes));
+  const usual = median(points.map(({ bytes }) => Math.abs(bytes - middle)));
+  const left = median(points.map(({ requests, bytes }) => Math.abs(bytes - base - slope * requests)));
+  const sorted = points.map(({ requests }) => requests).sort(ascending);
+  const tenth = Math.floor(points.length / 10);
+  return {
+    base: Math.round(base),
+    slope: Math.round(slope),
+    quality: usual === 0 ? 0 : Math.round(Math.max(0, 1 - left / usual) * 100) / 100,
+    samples: points.length,
+    from: sorted[tenth] ?? 0,
+    to: sorted[points.length - 1 - tenth] ?? 0,
+  };
+}
+
+/** @returns why the line decides nothing, or `undefined` when it may */
+export function distrust(fit: Fit | undefined): string | undefined {
+  if (!fit) return 'too few moments with both memory and requests';
+  const spread = fit.to - fit.from;
+  if (spread < Math.max(LEAST_SPREAD, fit.to * LEAST_SPREAD_RATIO)) {
+    return `requests in flight differ too little (${fit.from} to ${fit.to})`;
+  }
+  if (fit.slope <= 0) return 'memory does not grow with requests';
+  if (fit.quality < LEAST_QUALITY) return `requests explain only ${Math.round(fit.quality * 100)}% of the differences`;
+  return undefined;
+}
+
+/** How many requests in flight fit into so many bytes; less than 0 where not even the base does. */
+export function carries({ base, slope }: Fit, bytes: number): number {
+  return (bytes - base) / slope;
+}
+
+function median(values: number[]): number {
+  const sorted = values.sort(ascending);
+  const half = Math.floor(sorted.length / 2);
+  const high = sorted[half] ?? 0;
+  return sorted.length % 2 === 1 ? high : ((sorted[half - 1] ?? 0) + high) / 2;
+}
+
+function ascending(a: number, b: number): number {
+  return a - b;
+}

@@ -1,0 +1,243 @@
+/**
+ * One look at one Knative Service: load + memory + what runs + what stands + rules + now → what stands from here on, and
+ * why. As for a container: observe → propose → doubt, hysteresis, cooldown → step or take back.
+ */
+import type { Knobs } from '../domain/concurrency.ts';
+import type { Change } from '../domain/record.ts';
+import { formatSeconds } from '../domain/time.ts';
+import {
+  doubtLoad,
+  hundredths,
+  type Observed,
+  observeLoad,
+  type Proposal,
+  proposeKnobs,
+  type ServiceFacts,
+  type Wanted,
+} from './concurrency.ts';
+import { coolsUntil } from './guards.ts';
+import { percent } from './memory.ts';
+import { cooldownOf } from './step.ts';
+import { type Aftermath, isOnTrial, settle, slowed } from './take-back.ts';
+
+export type ServiceRules = { hysteresisRatio: number; stepRatio: number; cooldownSeconds: number };
+
+/** Numbers of requests, and when they were decided (milliseconds since the epoch). */
+export type DecidedKnobs = Wanted & {
+  at: number;
+  /** the container whose memory is not raised because of it */
+  instead?: string;
+};
+
+export type AppliedKnobs = Wanted & {
+  at: number;
+  /** what ran before; forgotten once the values have lasted a cooldown */
+  previous?: Wanted;
+  cooldownSeconds?: number;
+  takenBack?: true;
+};
+
+export type ServiceLook = ServiceFacts & {
+  /** why the autoscaler's target is none of ours (another metric, another class, unknown defaults) */
+  foreign?: string;
+  /** what a person fixed by an override */
+  fixed: Knobs;
+  standing?: DecidedKnobs;
+  applied?: AppliedKnobs;
+  enforced: boolean;
+  /** what runs is not what the manifest says */
+  ours: boolean;
+  /** when the memory of one of its containers was decided about last (milliseconds since the epoch) */
+  memoryDecidedAt?: number;
+  /** a container was OOM killed lately */
+  killed: boolean;
+  aftermath?: Aftermath;
+};
+
+export type ServiceFinding = {
+  observed?: Observed;
+  recommended?: DecidedKnobs;
+  applied?: AppliedKnobs;
+  changes: { change: Change; rationale: string }[];
+  doubt?: string;
+  /** what the rules ask for in this look, whether or not it is new */
+  proposal?: Proposal;
+  rationale: string;
+};
+
+export function lookAtService(look: ServiceLook, rules: ServiceRules, now: number): ServiceFinding {
+  const { fixed, enforced, applied, aftermath = {} } = look;
+  if (look.foreign !== undefined) return { changes: [], rationale: look.foreign };
+  const observed = observeLoad(look.load);
+  const finding: ServiceFinding = { changes: [], rationale: '', ...(observed && { observed }) };
+  const why = doubtLoad(look.load);
+  if (why) finding.doubt = why;
+  const reasons: string[] = [];
+  const proposal = proposeKnobs(look, reasons);
+  if (proposal) finding.proposal = proposal;
+  if (fixed.target !== undefined) {
+    finding.rationale = [...reasons, `an override fixes the target at ${fixed.target}`].join('; ');
+    return finding;
+  }
+  const revision = revise(look, proposal, why, rules, now, reasons);
+  if (revision.recommended) finding.recommended = revision.recommended;
+  if (revision.isNew) finding.changes.push({ change: 'recommended', rationale: reasons.join('; ') });
+  if (why) reasons.push(`${why}: may lower, never raise`);
+  if (enforced && applied) {
+    const back = takeBack(applied, aftermath, look, rules, now);
+    if (back) {
+      finding.applied = back.applied;
+      finding.changes.push({ change: 'taken-back', rationale: back.reason });
+      finding.rationale = [...reasons, back.reason].join('; ');
+      return finding;
+    }
+  }
+  if (enforced && (revision.recommended || applied)) {
+    const settled = applied && settle(applied, aftermath, rules, now);
+    const step = revision.recommended && stepKnobs(look, revision.recommended, settled, why !== undefined, rules, now);
+    const stands = step?.applied ?? settled;
+    if (stands) finding.applied = stands;
+    if (step?.isNew) finding.changes.push({ change: 'applied', rationale: step.reasons.join('; ') });
+    reasons.push(...(step?.reasons ?? []));
+  }
+  finding.rationale = reasons.join('; ');
+  return finding;
+}
+
+type Revision = { recommended?: DecidedKnobs; isNew: boolean };
+
+function revise(
+  look: ServiceLook,
+  proposal: Proposal | undefined,
+  doubt: string | undefined,
+  rules: ServiceRules,
+  now: number,
+  reasons: string[],
+): Revision {
+  const { standing, current } = look;
+  const stands: Revision = { isNew: false, ...(standing && { recommended: standing }) };
+  const reached = standing && standing.target === current.target;
+  if (!proposal) {
+    if (!standing || reached || doubt) return stands;
+    if (cools(look, rules, now, reasons)) return stands;
+    reasons.push(`the current target of ${current.target} fits`);
+    const hard = standing.containerConcurrency !== undefined && { containerConcurrency: current.containerConcurrency };
+    return { recommended: { target: current.target, ...hard, at: now }, isNew: true };
+  }
+  if (proposal.direction === 'raise' && doubt) return stands;
+  if (look.fixed.containerConcurrency !== undefined) delete proposal.wanted.containerConcurrency;
+  const opposite = look.memory.find(({ moves }) => moves === 'up');
+  if (proposal.direction === 'raise' && opposite) {
+    reasons.push(`memory of ${opposite.container} rises: one direction at a time`);
+    return stands;
+  }
+  const { target } = proposal.wanted;
+  if (standing && !reached && sameSide(standing, target, current)) {
+    if (Math.abs(target - standing.target) <= standing.target * rules.hysteresisRatio) {
+      reasons.push(`within ${percent(rules.hysteresisRatio)} of the standing ${standing.target}: kept`);
+      return stands;
+    }
+  }
+  if (cools(look, rules, now, reasons)) return stands;
+  const { wanted, instead } = proposal;
+  return { recommended: { ...wanted, at: now, ...(instead !== undefined && { instead }) }, isNew: true };
+}
+
+/** Memory and concurrency share their cooldown: both change in the same cycle, with one new Revision, or one waits. */
+function cools(
+  { standing, memory, memoryDecidedAt }: ServiceLook,
+  rules: ServiceRules,
+  now: number,
+  reasons: string[],
+) {
+  const until = standing && coolsUntil(standing, rules, now);
+  if (until) {
+    reasons.push(`not revised before ${until} (cooldown)`);
+    return true;
+  }
+  if (memoryDecidedAt === undefined || memory.some(({ moves }) => moves !== undefined)) return false;
+  const busy = coolsUntil({ at: memoryDecidedAt }, rules, now);
+  if (busy) reasons.push(`not before ${busy}: memory was decided about lately`);
+  return busy !== undefined;
+}
+
+function sameSide(standing: Wanted, target: number, { target: current }: Wanted): boolean {
+  return Math.sign(standing.target - current) === Math.sign(target - current);
+}
+
+type Step = { applied: AppliedKnobs; isNew: boolean; reasons: string[] };
+
+/** One bounded step of the target; a hard limit comes at once, and then moves by steps, too. */
+function stepKnobs(
+  { current, fixed, ours }: ServiceLook,
+  recommended: Wanted,
+  standing: AppliedKnobs | undefined,
+  lowerOnly: boolean,
+  rules: ServiceRules,
+  now: number,
+): Step | undefined {
+  const target = hundredths(towards(current.target, recommended.target, lowerOnly, rules));
+  const hard = recommended.containerConcurrency ?? standing?.containerConcurrency;
+  const next: Wanted = { target };
+  if (hard !== undefined && fixed.containerConcurrency === undefined) {
+    const from = current.containerConcurrency;
+    // Whole requests, and never fewer than the target.
+    const stepped = from === 0 || hard === 0 ? hard : Math.round(towards(from, hard, lowerOnly, rules));
+    next.containerConcurrency = stepped === 0 ? 0 : Math.max(stepped, Math.ceil(target));
+  }
+  const goal = sameWanted(next, recommended) ? 'as recommended' : `towards ${recommended.target}`;
+  const reasons = [`applied ${shownKnobs(next)} ${goal}`];
+  if (standing && sameWanted(standing, next)) return { applied: standing, isNew: false, reasons };
+  const { target: runs, containerConcurrency: bounds } = current;
+  const asItRuns = next.target === runs && (next.containerConcurrency ?? bounds) === bounds;
+  // Where what runs is ours, from before enforcement was switched off, the next template change must not give it back.
+  if (!standing && asItRuns && !ours) return undefined;
+  const until = standing && coolsUntil(standing, { cooldownSeconds: cooldownOf(standing, rules) }, now);
+  if (until) {
+    return { applied: standing, isNew: false, reasons: [`no further step before ${until} (cooldown)`] };
+  }
+  const slower = standing?.cooldownSeconds !== undefined && { cooldownSeconds: standing.cooldownSeconds };
+  const previous = { target: current.target, containerConcurrency: current.containerConcurrency };
+  return { applied: { ...next, at: now, previous, ...slower }, isNew: true, reasons };
+}
+
+function towards(from: number, to: number, lowerOnly: boolean, { stepRatio }: ServiceRules): number {
+  const bounded = Math.min(Math.max(to, from * (1 - stepRatio)), from * (1 + stepRatio));
+  return lowerOnly ? Math.min(bounded, from) : bounded;
+}
+
+/**
+ * Values that made it worse are taken back, as with memory: a raise after which a container was OOM killed, or any after
+ * which the Service stopped being available. The cooldown doubles, up to a day.
+ */
+function takeBack(
+  applied: AppliedKnobs,
+  aftermath: Aftermath,
+  { killed }: ServiceLook,
+  rules: ServiceRules,
+  now: number,
+): { applied: AppliedKnobs; reason: string } | undefined {
+  const { previous } = applied;
+  if (!previous || !isOnTrial(applied, aftermath, rules, now)) return undefined;
+  const raised = applied.target > previous.target;
+  const why = raised && killed ? 'a container was OOM killed' : aftermath.unavailable;
+  if (why === undefined) return undefined;
+  const cooldownSeconds = slowed(applied, rules);
+  const { target, containerConcurrency = 0 } = previous;
+  const values: Wanted = { target, ...(applied.containerConcurrency !== undefined && { containerConcurrency }) };
+  const reason = [
+    `taken back from ${shownKnobs(applied)} to ${shownKnobs(values)}: ${why} within the cooldown after the change`,
+    `cooldown now ${formatSeconds(cooldownSeconds)}`,
+  ].join('; ');
+  return { applied: { ...values, at: now, cooldownSeconds, takenBack: true }, reason };
+}
+
+function sameWanted(a: Wanted, b: Wanted): boolean {
+  return a.target === b.target && a.containerConcurrency === b.containerConcurrency;
+}
+
+/** `target 80, containerConcurrency 100`. */
+export function shownKnobs(knobs: Knobs): string {
+  const { target, containerConcurrency: hard } = knobs;
+  return [`target ${target ?? '-'}`, ...(hard === undefined ? [] : [`containerConcurrency ${hard}`])].join(', ');
+}
