@@ -45,9 +45,9 @@ export function sideBySide(
       }
       entry.to = row.at;
       counts.samples += 1;
-      for (const [index, replay] of entry.replays.entries()) {
-        const step = replay.step(row);
-        told?.(row.container, index, step);
+      for (let policy = 0; policy < entry.replays.length; policy += 1) {
+        const step = entry.replays[policy]?.step(row);
+        if (step) told?.(row.container, policy, step);
       }
     },
     results: () =>

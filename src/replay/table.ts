@@ -1,6 +1,6 @@
 /** The figures of all policies, as a table for a terminal and for Markdown alike. */
 import { Gi, readable } from '../domain/quantity.ts';
-import type { Figure, Summary } from './summary.ts';
+import type { Comparison, Figure, Summary } from './summary.ts';
 
 const COLUMNS: [name: string, of: (summary: Summary) => string][] = [
   ['kills', ({ kills }) => String(kills)],
@@ -16,11 +16,25 @@ const COLUMNS: [name: string, of: (summary: Summary) => string][] = [
 ];
 
 export function drawTable(summaries: { policy: string; summary: Summary }[]): string {
-  const head = ['policy', ...COLUMNS.map(([name]) => name)];
   const rows = summaries.map(({ policy, summary }) => [policy, ...COLUMNS.map(([, of]) => of(summary))]);
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)));
+  return markdown([['policy', ...COLUMNS.map(([name]) => name)], ...rows]);
+}
+
+/** @param base the policy that the others are compared with */
+export function drawComparisons(base: string, comparisons: { policy: string; comparison: Comparison }[]): string {
+  const head = [`containers, beside ${base}`, 'fewer kills', 'more kills', 'over-request clearly less', 'clearly more'];
+  const rows = comparisons.map(({ policy, comparison: { fewerKills, moreKills, lessRequested, moreRequested } }) => [
+    policy,
+    ...[fewerKills, moreKills, lessRequested, moreRequested].map(String),
+  ]);
+  return markdown([head, ...rows]);
+}
+
+function markdown(rows: string[][]): string {
+  const [head = [], ...body] = rows;
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const line = (cells: string[]) => `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)].join('\n');
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)].join('\n');
 }
 
 function withInterval({ value, low, high }: Figure, show: (value: number) => string): string {
