@@ -1,9 +1,10 @@
 /**
- * Review + record → what each container's memory shall be. The heart of the admission path: pure, no I/O, no clock, so
+ * Review + record → what each container's memory, and a Knative Service's concurrency, shall be. The heart of the admission path: pure, no I/O, no clock, so
  * that the same review always gets the same answer (the API server asks up to five times for one apply).
  */
 import { at, type Json, textAt } from '../domain/json.ts';
-import { type Gates, type Injected, ladder } from '../domain/ladder.ts';
+import type { KnativeBounds } from '../domain/knative-rules.ts';
+import { concurrencyLadder, type Gates, type Injected, type InjectedSetting, ladder } from '../domain/ladder.ts';
 import { OUTCOMES, type Reason } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
 import {
@@ -20,7 +21,8 @@ import {
   workloadRef,
 } from '../domain/workload.ts';
 import { hasPodLevelMemory, hasStrangeResources, refusedBecause } from './acceptable.ts';
-import { asWritten, type Book, readBook, sameBook } from './book.ts';
+import { asWritten, type Book, CONCURRENCY, readBook, sameBook } from './book.ts';
+import { type ConcurrencyDecision, decideConcurrency } from './concurrency.ts';
 import type { AdmissionRequest } from './request.ts';
 import { outOfScope, type RecordKind } from './scope.ts';
 import { sameTemplate, withKnownNames } from './template.ts';
@@ -36,6 +38,8 @@ export type Context = {
   record: RecordKind;
   /** the worker's own account: only its rollout requests count */
   ownAccount: string | undefined;
+  /** what Knative's administrator allows */
+  knative: KnativeBounds;
 };
 
 /** What happens to one container. */
@@ -59,6 +63,8 @@ export type Decision = {
   leftAlone: boolean;
   /** what was injected before, and over what */
   book: Book;
+  /** of a Knative Service, where anything is said about it */
+  concurrency?: ConcurrencyDecision;
 };
 
 /** No pod has come near it; whoever may deploy may send a hundred thousand, and everybody else would wait for it. */
@@ -82,8 +88,11 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   // Without a book on either side, reading the templates by it would only compare them a second time.
   const asWrittenBefore = () => book.size + oldBook.size > 0 && sameTemplate(object, oldObject, book, oldBook);
   const wanted = wantedOf(object, context);
-  const leftAlone =
-    updates && !asksForRollout(request, containers, wanted, context) && (untouched || asWrittenBefore());
+  const settings = wantedConcurrency(object, context);
+  const wantsApplied = () =>
+    containers.some((container) => wanted(container).rungs.includes('applied')) ||
+    [...settings.values()].some(({ rung }) => rung === 'applied');
+  const leftAlone = updates && !asksForRollout(request, context, wantsApplied) && (untouched || asWrittenBefore());
   const canKeep = leftAlone && book.size > 0;
   if (!context.tuning && !context.storeReady && !canKeep) return skipped('store-not-ready');
   if (!context.tuning && book.size === 0) return skipped('unknown-record');
@@ -105,7 +114,16 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
     if (hasStrangeResources(container.json)) return conclude(container, facts, ['unreadable-value', facts.before]);
     return conclude(container, facts, facts.running ? keep(facts, facts.running) : choose(facts));
   });
-  return { reason: mostTelling(decisions), containers: decisions, leftAlone, book };
+  const concurrency = decideConcurrency({
+    object,
+    running: leftAlone ? oldObject : undefined,
+    entries: book.get(CONCURRENCY) ?? {},
+    runningEntries: oldBook.get(CONCURRENCY) ?? {},
+    wanted: settings,
+    bounds: context.knative,
+  });
+  const reason = mostTelling(concurrency ? [...decisions, concurrency] : decisions);
+  return { reason, containers: decisions, leftAlone, book, ...(concurrency && { concurrency }) };
 }
 
 function skipped(reason: Reason): Decision {
@@ -195,6 +213,12 @@ function wantedOf(object: unknown, context: Context): (container: Container) => 
   };
 }
 
+function wantedConcurrency(object: unknown, context: Context): ReadonlyMap<string, InjectedSetting> {
+  if (!context.tuning || kindOf(object) !== 'KnativeService') return new Map();
+  const ref = workloadRef('KnativeService', textAt(object, 'metadata', 'name'));
+  return concurrencyLadder(context.tuning, gatesFor(object, context), ref);
+}
+
 /** The gates as they stand for this object: a pause closes the one for applied values. */
 function gatesFor(object: unknown, { gates, namespacePaused }: Context): Gates {
   return { ...gates, enforcement: gates.enforcement && !namespacePaused && !isPaused(object) };
@@ -206,13 +230,12 @@ function gatesFor(object: unknown, { gates, namespacePaused }: Context): Gates {
  */
 function asksForRollout(
   { object, oldObject, username }: AdmissionRequest,
-  containers: Container[],
-  wanted: (container: Container) => Wanted,
   { ownAccount }: Context,
+  wantsApplied: () => boolean,
 ): boolean {
   const asked = annotation(object, ROLLOUT_ANNOTATION);
   if (asked === undefined || asked === annotation(oldObject, ROLLOUT_ANNOTATION)) return false;
-  return username === ownAccount && containers.some((container) => wanted(container).rungs.includes('applied'));
+  return username === ownAccount && wantsApplied();
 }
 
 /** Knative refuses any change of a template that keeps its own revision name (`VerifyNameChange`). */
@@ -222,7 +245,7 @@ function namesItsRevision(object: unknown): boolean {
 }
 
 /** The reason for the object as a whole: a change if there is one, else why a container was skipped. */
-function mostTelling(decisions: ContainerDecision[]): Reason {
+function mostTelling(decisions: { reason: Reason }[]): Reason {
   const reasons = decisions.map(({ reason }) => reason);
   const changed = (['injected', 'given-back', 'kept'] as const).find((reason) => reasons.includes(reason));
   return changed ?? reasons.find((reason) => reason !== 'as-it-is') ?? 'as-it-is';

@@ -16,7 +16,9 @@ export type GuardRules = {
   cooldownSeconds: number;
   shortWindowSeconds: number;
   longWindowSeconds: number;
-  /** the samples that a short window holds; fewer in the long window is too little data */
+  /** so much of the past has to be known before anything is lowered … */
+  enoughSeconds: number;
+  /** … which is so many samples; fewer in the long window is too little data */
   minSamples: number;
 };
 
@@ -45,7 +47,7 @@ export function doubt(usage: Usage, rules: GuardRules): string | undefined {
   // The long window may have been read when the container was younger.
   const samples = Math.max(usage.short.samples, usage.long.samples);
   if (samples < rules.minSamples) {
-    return `only ${samples} of the ${rules.minSamples} samples that ${formatSeconds(rules.shortWindowSeconds)} hold`;
+    return `only ${samples} of the ${rules.minSamples} samples that ${formatSeconds(rules.enoughSeconds)} hold`;
   }
   return undefined;
 }

@@ -180,3 +180,12 @@ t.test('a decision that stands is explained when its line has long left the hist
   t.match(lines, '✓ recommended  224Mi/336Mi');
   t.match(lines, '✓ applied      224Mi/368Mi');
 });
+
+t.test('a decision of the adaptive rules is decided again by them, from the status alone', async (t) => {
+  const rules = rulesFrom({ OPRC_CRM_MEMORY_RULES: 'adaptive' });
+  const record = live(values(256, 512), [moment({ ...SEED, rules }), moment({ ...SEED, rules, minutes: 1 })]);
+  const lines = drawn(record);
+  t.same(crosses(record), []);
+  t.match(lines.join('\n'), 'OPRC_CRM_MEMORY_RULES=adaptive');
+  t.match(lines.join('\n'), '✓ recommended  192Mi/736Mi');
+});
