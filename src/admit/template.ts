@@ -5,7 +5,8 @@
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
 import { sameQuantity } from '../domain/quantity.ts';
 import { kindOf, RESOURCE_LISTS, sameMemory } from '../domain/workload.ts';
-import { asWritten, type Book } from './book.ts';
+import { asWritten, type Book, CONCURRENCY } from './book.ts';
+import { templateAsWritten } from './concurrency.ts';
 
 /**
  * A Knative Service reaches us before Knative has defaulted it, while the old object has its defaults. What is missing
@@ -31,8 +32,9 @@ const LISTS = ['containers', 'initContainers'];
 export function sameTemplate(object: unknown, old: unknown, book: Book, oldBook: Book): boolean {
   const knative = kindOf(object) === 'KnativeService';
   const [next, before] = [object, old].map((side) => {
-    const template = at(side, 'spec', 'template');
-    return asObject(knative ? withoutEmpty(template) : template);
+    if (!knative) return asObject(at(side, 'spec', 'template'));
+    const entries = (side === object ? book : oldBook).get(CONCURRENCY);
+    return asObject(withoutEmpty(templateAsWritten(side, entries)));
   });
   if (!next || !before) return !next && !before;
   const [spec, oldSpec] = [asObject(next.spec) ?? {}, asObject(before.spec) ?? {}];
@@ -60,13 +62,16 @@ export function withKnownNames(object: JsonObject | undefined, old: unknown): Js
   return { ...object, spec: { ...spec, template: { ...template, spec: { ...podSpec, containers: named } } } };
 }
 
-/** Knative reads and writes a Service as Go types do: empty values are dropped (no quantity is), null ones added. */
+/** What is a value also where it is empty: a quantity, and the hard limit, of which 0 is another than the default. */
+const NEVER_EMPTY = ['resources', 'containerConcurrency'];
+
+/** Knative reads and writes a Service as Go types do: empty values are dropped, null ones added. */
 function withoutEmpty(value: Json | undefined): Json | undefined {
   if (Array.isArray(value)) return value.length > 0 ? value.map((item) => withoutEmpty(item) ?? null) : undefined;
   const object = asObject(value);
   if (!object) return value || undefined;
   const filled = Object.entries(object).flatMap(([key, member]) => {
-    const kept = key === 'resources' ? member : withoutEmpty(member);
+    const kept = NEVER_EMPTY.includes(key) ? member : withoutEmpty(member);
     return kept === undefined ? [] : [[key, kept] as const];
   });
   return filled.length > 0 ? Object.fromEntries(filled) : undefined;

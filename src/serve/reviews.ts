@@ -2,6 +2,7 @@
  * HTTPS for the API server: `POST /mutate` and `POST /validate`. HTTP/1.1, because that is what the API server speaks to
  * a Service (kubernetes `pkg/util/webhook/client.go`).
  */
+import type { Server } from 'node:https';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
 import type { Context } from '../admit/decide.ts';
 import { readReview } from '../admit/request.ts';
@@ -13,6 +14,7 @@ import { type Log, reason } from '../log.ts';
 import type { AdmissionMetrics } from '../metrics.ts';
 import type { PausedNamespaces } from '../store/paused-namespaces.ts';
 import type { RecordStore } from '../store/records.ts';
+import { watchUnanswered } from './unanswered.ts';
 
 export type ReviewOptions = {
   /** without a certificate no handshake succeeds, until one is loaded; with a CA only who has its certificate may ask */
@@ -79,18 +81,16 @@ export function createReviewServer({ tls, store, namespaces, context, metrics, l
     });
     done();
   });
+  watchUnanswered(app.server as Server, metrics.unanswered, log);
   app.addHook('onSend', (_request, reply, payload, done) => {
     if (draining) reply.header('connection', 'close');
     done(null, payload);
   });
 
-  app.post('/mutate', async (request, reply) => {
+  app.post('/mutate', async (request) => {
     const started = performance.now();
     const review = readReview(request.body);
-    if (typeof review === 'string') {
-      metrics.answered('other', 'other', 'bad-review');
-      return refuse(reply, 400, review);
-    }
+    if (typeof review === 'string') throw Object.assign(new Error(review), { statusCode: 400 });
     const owner = ownerOf(review.object);
     let tuning = owner === undefined ? undefined : store.get(review.namespace, owner);
     // Only where there is something to wait for: the event loop's next turn would cost every review something.
@@ -110,9 +110,9 @@ export function createReviewServer({ tls, store, namespaces, context, metrics, l
     return answered.review;
   });
 
-  app.post('/validate', async (request, reply) => {
+  app.post('/validate', async (request) => {
     const review = readReview(request.body);
-    if (typeof review === 'string') return refuse(reply, 400, review);
+    if (typeof review === 'string') throw Object.assign(new Error(review), { statusCode: 400 });
     const answered = validate(review);
     metrics.validated(answered.response.allowed);
     return answered;

@@ -5,6 +5,7 @@
 import type { RecordKind } from '../admit/scope.ts';
 import type { Collected } from '../collect/usage.ts';
 import { textAt } from '../domain/json.ts';
+import { readBounds } from '../domain/knative-rules.ts';
 import { type Gates, isEnabled } from '../domain/ladder.ts';
 import type { Change, MemoryStatus } from '../domain/record.ts';
 import type { Wait } from '../domain/waits.ts';
@@ -83,12 +84,13 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   const { cluster, log, gates, rules, record, strategy, limits } = parts;
   const steps = { list: 0, collect: 0, decide: 0, write: 0 };
   const lap = stopwatch();
-  const [records, objects, revisions, limitRanges, around] = await Promise.all([
+  const [records, objects, revisions, limitRanges, around, knativeConfig] = await Promise.all([
     cluster.records(),
     cluster.workloads(),
     cluster.revisionDeployments(),
     cluster.limitRanges(),
     cluster.around(),
+    cluster.knativeConfig(),
   ]);
   const owned = byRecord(records, objects, revisions, record);
   const observed = owned.filter(({ tuning }) => isEnabled(tuning, gates)).flatMap(({ workloads }) => workloads);
@@ -116,6 +118,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   steps.collect = lap();
 
   const aroundOf = aroundBy(around);
+  const knative = readBounds(knativeConfig);
   const ranges = Map.groupBy(limitRanges, (one) => textAt(one, 'metadata', 'namespace'));
   const rangesOf = (namespace: string) => ranges.get(namespace) ?? [];
   const vpas = oursByRecord(around.verticalAutoscalers ?? []);
@@ -123,7 +126,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   for (const entry of owned) {
     const { namespace, name } = entry.record.metadata;
     const surroundings = {
-      ...{ ...collected, trouble: counts.trouble, gates, record, rules, strategy, now },
+      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, now },
       around: aroundOf(namespace),
       range: rangeOf(rangesOf(namespace), namespace),
       defaults: defaultsOf(rangesOf(namespace), namespace),
