@@ -18,7 +18,17 @@ export function isNews(next: MemoryStatus, previous: MemoryStatus | undefined): 
   return JSON.stringify(headline(next)) !== JSON.stringify(headline(previous)) || observedMoved(next, previous);
 }
 
-function headline({ phase, message, workloads, request, limit, containers, rollouts = [], outcome }: MemoryStatus) {
+function headline({
+  phase,
+  message,
+  workloads,
+  request,
+  limit,
+  containers,
+  rollouts = [],
+  outcome,
+  backtest,
+}: MemoryStatus) {
   const { since, before, after } = outcome ?? {};
   // What drifts with usage and time is refreshed with the rest.
   const changed = [before, after].map((side) => [side?.request, side?.limit, side?.kills]);
@@ -38,7 +48,7 @@ function headline({ phase, message, workloads, request, limit, containers, rollo
     id,
     at,
   ]);
-  return [phase, message, workloads, request, limit, decided, asked, since, changed];
+  return [phase, message, workloads, request, limit, decided, asked, since, changed, backtest?.at];
 }
 
 function observedMoved(next: MemoryStatus, previous: MemoryStatus): boolean {

@@ -58,7 +58,7 @@ export function createTrial(containers: readonly Tried[], rules: Rules, interval
     verdict(days) {
       const unknown = pairs.find(({ before }) => before.tally.days < LEAST_DAYS * ALMOST);
       if (unknown) {
-        const hours = Math.floor(unknown.before.tally.days * 24);
+        const hours = Math.round(unknown.before.tally.days * 24);
         return {
           passed: false,
           message: `${unknown.name} has ${hours} hours of samples in the last ${days} days, and needs 24`,

@@ -20,6 +20,7 @@ import { aroundBy, headroomOf } from './around.ts';
 import type { Cluster } from './cluster.ts';
 import { errorsOf, type Figures, figuresOf, type RecommendationError } from './figures.ts';
 import { LeaseLostError } from './guarded.ts';
+import type { Known } from './known-past.ts';
 import { type Looked, lookAtRecord } from './look.ts';
 import { planAll } from './plan.ts';
 import { isUnderWay } from './rollouts.ts';
@@ -33,6 +34,8 @@ export type Parts = {
   usage(targets: Workload[], now: number): Promise<Collected>;
   /** Resolves when the replicas that answer reviews have most likely seen the statuses that were just written. */
   storesCatchUp(): Promise<void>;
+  /** what was read of the past, and reads on beside the cycles */
+  known: Known;
   rules: RulesInForce;
   limits: RolloutLimits;
   gates: Gates;
@@ -126,7 +129,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   for (const entry of owned) {
     const { namespace, name } = entry.record.metadata;
     const surroundings = {
-      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, now },
+      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, known: parts.known, now },
       around: aroundOf(namespace),
       range: rangeOf(rangesOf(namespace), namespace),
       defaults: defaultsOf(rangesOf(namespace), namespace),
@@ -137,6 +140,9 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   }
   counts.figures = looked.filter(({ report }) => report.containers.length > 0).map(figuresOf);
   counts.errors = looked.flatMap(errorsOf);
+  const { kills, trials } = parts.known;
+  kills?.begin(new Map(looked.flatMap(({ asks }) => (asks.kills ? [asks.kills] : []))), now);
+  trials?.begin(new Map(looked.flatMap(({ asks }) => (asks.trial ? [asks.trial] : []))), now);
   planAll(looked, headroomOf(around.quotas), limits, now);
   steps.decide = lap();
 

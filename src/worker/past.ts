@@ -11,7 +11,7 @@ import type { Workload } from './workloads.ts';
 /** Whose past it is. */
 type Of = { namespace: string; workloads: readonly Pick<Workload, 'ref' | 'deployments'>[] };
 export type KillsQuestion = Of & { /** milliseconds since the epoch */ since: number };
-export type TrialQuestion = Of & { containers: { workload: string; name: string; manifest: Pair<number> }[] };
+export type TrialQuestion = Of & { tried: { workload: string; name: string; manifest: Pair<number> }[] };
 
 export type Past = {
   /** @returns `undefined` where Prometheus does not reach back an hour before tuning */
@@ -65,12 +65,12 @@ export function createPast(
       return { before: await count(since), after: await count(now), overSeconds };
     },
 
-    async trial({ containers, ...of }, now) {
+    async trial({ tried: containers, ...of }, now) {
       const signal = AbortSignal.timeout(PATIENCE_MS);
-      const tried = containers.map(
+      const named = containers.map(
         ({ workload, name, manifest }): Tried => ({ name: `${workload} container ${name}`, manifest }),
       );
-      const trial = createTrial(tried, rules, intervalSeconds);
+      const trial = createTrial(named, rules, intervalSeconds);
       const places = new Map(containers.map(({ workload, name }, index) => [`${workload}/${name}`, index]));
       const end = Math.floor(now / (STEP_SECONDS * 1000)) * STEP_SECONDS * 1000;
       for (const shard of shardsOf(of)) {
@@ -91,14 +91,19 @@ export function createPast(
   };
 }
 
-/** By the names of the pods: a namespace can be much larger than a record. */
+/** By the names of the pods: a namespace can be much larger than a record. A workload's Deployments stay together. */
 function shardsOf({ namespace, workloads }: Of): Shard[] {
-  const names = [...new Set(workloads.flatMap(({ deployments }) => deployments))].sort();
-  return Array.from({ length: Math.ceil(names.length / TOGETHER) }, (_, index) => {
-    const some = names.slice(index * TOGETHER, (index + 1) * TOGETHER);
-    const deployments = some.map((name) => ({ namespace, name }));
-    return { deployments, namespaces: [namespace], prefixes: some.map((name) => name.slice(0, LONGEST_PREFIX)) };
-  });
+  const groups: string[][] = [];
+  for (const { deployments } of workloads) {
+    const last = groups.at(-1);
+    if (last && last.length + deployments.length <= TOGETHER) last.push(...deployments);
+    else if (deployments.length > 0) groups.push([...deployments]);
+  }
+  return groups.map((names) => ({
+    deployments: names.map((name) => ({ namespace, name })),
+    namespaces: [namespace],
+    prefixes: names.map((name) => name.slice(0, LONGEST_PREFIX)),
+  }));
 }
 
 /** Which workload a row is about; a name can begin that of somebody else. */

@@ -20,8 +20,8 @@ export type Turns<Question, Answer> = {
 
 export type Asks<Question, Answer> = {
   ask(question: Question, now: number): Promise<Answer>;
-  /** how long an answer is good for, in milliseconds */
-  goodFor(answer: Answer): number;
+  /** how long an answer is good for, as long as it is asked for */
+  goodForMs: number;
   log: Log;
 };
 
@@ -38,7 +38,7 @@ export function createTurns<Question, Answer>(asks: Asks<Question, Answer>): Tur
   async function answer(key: string, question: Question, now: number): Promise<void> {
     try {
       const found = await asks.ask(question, now);
-      known.set(key, { answer: found, due: now + asks.goodFor(found) });
+      known.set(key, { answer: found, due: now + asks.goodForMs });
     } catch (error) {
       asks.log.warn({ about: key, error: reason(error) }, 'the past could not be read; it is tried again later');
       known.set(key, { ...known.get(key), due: now + AGAIN_MS });

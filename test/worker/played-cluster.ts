@@ -158,7 +158,7 @@ export function playCluster(
       clock = now;
       return cycle(
         {
-          ...{ cluster, usage, log, rules: RULES, strategy: 'rollout' },
+          ...{ cluster, usage, log, known: {}, rules: RULES, strategy: 'rollout' },
           limits: { perNamespace: 2, perCluster: 10 },
           storesCatchUp: async () => {},
           gates: { enforcement: true, enabledByDefault: true },
