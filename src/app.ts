@@ -3,8 +3,10 @@ import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { type KnativeBounds, OWN_BOUNDS, readBounds } from './domain/knative-rules.ts';
 import { createApi } from './kube/api.ts';
 import { connect } from './kube/connect.ts';
+import { followKnativeConfig } from './kube/knative-config.ts';
 import { followNamespaces, followRecords, RECORD_GROUP } from './kube/records.ts';
 import { secretClient } from './kube/secret.ts';
 import { trustClient } from './kube/webhook-configuration.ts';
@@ -44,6 +46,8 @@ export type App = {
 export type Edges = {
   /** the account whose rollout requests count, once it is known */
   ownAccount?(): string | undefined;
+  /** what Knative's administrator allows */
+  knative?(): KnativeBounds;
   workerMetrics?(): string;
   /** how often the worker's thread has died */
   workerDeaths?(): number;
@@ -64,6 +68,8 @@ const ASK_AGAIN_MS = 5_000;
 const LOOK_EVERY_MS = 5_000;
 
 const CANARY_EVERY_MS = 30_000;
+
+const KNATIVE_CONFIG_EVERY_MS = 30_000;
 
 /** The Secret that the chart makes, empty, for the tuner's own certificates. */
 const TLS_SECRET = 'oaas-tuner-tls';
@@ -99,7 +105,10 @@ export async function startApp(
   const enforcement = settings.enforcement && settings.strategy !== 'vpa';
   const gates = { enforcement, enabledByDefault: enabledByDefault(settings) };
   const record = { group: RECORD_GROUP, kind: settings.recordKind };
-  const context = () => ({ gates, record, ownAccount: edges.ownAccount?.() });
+  const context = () => ({
+    ...{ gates, record, ownAccount: edges.ownAccount?.() },
+    knative: edges.knative?.() ?? OWN_BOUNDS,
+  });
   const reviews = createReviewServer({
     tls: tlsOptions(served, clientCa),
     store,
@@ -191,8 +200,16 @@ export async function openCluster(
   void askOwnAccount(() => api.account(), log, abort.signal).then((name) => {
     account = name;
   });
+  let bounds = OWN_BOUNDS;
+  if (settings.knative) {
+    const use = (config: Parameters<typeof readBounds>[0]) => {
+      bounds = readBounds(config);
+    };
+    void followKnativeConfig(api, { use, everyMs: KNATIVE_CONFIG_EVERY_MS, log, signal: abort.signal });
+  }
   return {
     ownAccount: () => account,
+    knative: () => bounds,
     ...(settings.namespace !== '' && { path: `https://oaas-tuner.${settings.namespace}.svc/mutate` }),
     workerMetrics: () => worker?.metrics() ?? '',
     workerDeaths: () => worker?.deaths() ?? 0,

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { decide } from './admit/decide.ts';
 import type { RecordKind } from './admit/scope.ts';
 import { at, type JsonObject, textAt } from './domain/json.ts';
+import { OWN_BOUNDS } from './domain/knative-rules.ts';
 import type { Gates } from './domain/ladder.ts';
 import { OUTCOMES } from './domain/reasons.ts';
 import type { RecordResource, Tuning } from './domain/record.ts';
@@ -61,7 +62,7 @@ function runningOf(workloads: JsonObject[], tuning: Tuning, gates: Gates, record
     const request = { uid: '', username: '', subResource: '', operation: 'CREATE', oldObject: undefined };
     const decision = decide(
       { ...request, namespace: tuning.namespace, object },
-      { tuning, storeReady: true, gates, namespacePaused: false, record, ownAccount: undefined },
+      { tuning, storeReady: true, gates, namespacePaused: false, record, ownAccount: undefined, knative: OWN_BOUNDS },
     );
     const workload = workloadRef(kind, textAt(object, 'metadata', 'name'));
     if (decision.containers.length === 0) {

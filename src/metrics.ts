@@ -9,7 +9,12 @@ export type AdmissionMetrics = {
   /** @param seconds how long it took; left out where no review was read */
   answered(kind: string, operation: string, reason: Reason, seconds?: number): void;
   validated(allowed: boolean): void;
+  unanswered(cause: Unanswered): void;
 };
+
+/** Why a caller got no answer: no TLS (one side does not trust the other), too slow, or no HTTP. */
+export const UNANSWERED = ['handshake', 'too-slow', 'no-http'] as const;
+export type Unanswered = (typeof UNANSWERED)[number];
 
 const KINDS = ['Deployment', 'KnativeService', 'other'];
 const OPERATIONS = ['CREATE', 'UPDATE', 'other'];
@@ -41,6 +46,13 @@ export function admissionMetrics(registry: Registry): AdmissionMetrics {
     registers: [registry],
   });
   for (const allowed of ['true', 'false']) validations.inc({ allowed }, 0);
+  const unanswered = new Counter({
+    name: 'oaas_tuner_callers_unanswered_total',
+    help: 'Connections to the reviews that ended without an answer: no TLS (one side distrusts the other), too slow, or no HTTP.',
+    labelNames: ['cause'] as const,
+    registers: [registry],
+  });
+  for (const cause of UNANSWERED) unanswered.inc({ cause }, 0);
   const known = (value: string, values: string[]) => (values.includes(value) ? value : 'other');
   return {
     answered(kind, operation, reason, seconds) {
@@ -49,6 +61,7 @@ export function admissionMetrics(registry: Registry): AdmissionMetrics {
       if (seconds !== undefined) duration.observe(seconds);
     },
     validated: (allowed) => validations.inc({ allowed: String(allowed) }),
+    unanswered: (cause) => unanswered.inc({ cause }),
   };
 }
 

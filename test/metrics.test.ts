@@ -35,6 +35,16 @@ const REPORT = {
   conflicts: 3,
   rollouts: { asked: 2, failed: 1, underWay: 3, waiting: { cooldown: 4 } },
   steps: { list: 0.1, collect: 0.5, decide: 0.2, write: 0.7 },
+  figures: [
+    {
+      ...{ namespace: 'shop', record: 'orders', requested: 600, measured: 400, used: 100, kills: 2 },
+      saved: { request: 300, limit: -50 },
+    },
+  ],
+  errors: [
+    { request: 0.75, limit: 0.95 },
+    { request: 1.05, limit: 1 },
+  ],
 };
 
 t.test('every metric is ours by name, has help, base units, and _total if and only if it is a counter', async (t) => {
@@ -46,7 +56,7 @@ t.test('every metric is ours by name, has help, base units, and _total if and on
     t.match(help, /^[A-Z].{10,}\.$/, `${name} says what it means`);
     t.equal(name.endsWith('_total'), String(type) === 'counter', `${name} is a ${type}`);
     t.notMatch(name, /milli|micro|minutes|hours|days|_ms\b|kilo|mega|percent/, `${name}: seconds, bytes, ratios`);
-    if (String(type) === 'histogram') t.match(name, /_(seconds|bytes)$/);
+    if (String(type) === 'histogram') t.match(name, /_(seconds|bytes|ratio)$/);
   }
   t.equal(new Set(metrics.map(({ name }) => name)).size, metrics.length, 'both registries fit into one text');
 });
@@ -123,6 +133,17 @@ t.test('a cycle tells what it did, or why not', async (t) => {
   t.match(await text(), 'oaas_tuner_cycle_duration_seconds 1.5');
   const [, finished] = /^oaas_tuner_cycle_finished_timestamp_seconds (\S+)/m.exec(await text()) ?? [];
   t.ok(Math.abs(Number(finished) - Date.now() / 1000) < 60);
+  const orders = 'record_namespace="shop",record="orders"';
+  t.match(await text(), `oaas_tuner_requested_bytes{${orders}} 600`);
+  t.match(await text(), `oaas_tuner_over_request_ratio{${orders}} 0.75`);
+  t.match(await text(), `oaas_tuner_oom_kills{${orders}} 2`);
+  t.match(await text(), `oaas_tuner_saved_bytes{${orders},side="request"} 300`);
+  t.match(await text(), `oaas_tuner_saved_bytes{${orders},side="limit"} -50`);
+  t.match(await text(), 'oaas_tuner_recommendation_error_ratio_bucket{le="0.8",side="request"} 1');
+  t.match(await text(), 'oaas_tuner_recommendation_error_ratio_bucket{le="1.1",side="request"} 2');
+  t.match(await text(), 'oaas_tuner_recommendation_error_ratio_bucket{le="1",side="limit"} 2');
+  worker.finished({ ...REPORT, figures: [] }, 1);
+  t.notMatch(await text(), 'record="orders"', 'a record that is gone leaves nothing behind');
   worker.finished({ ...REPORT, trouble: 'Prometheus does not answer' }, 1);
   worker.failed(2);
   worker.overran();

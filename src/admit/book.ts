@@ -1,15 +1,22 @@
 /**
  * The workload's own annotation that remembers, per container and field, what was injected (`set`) and what the
  * manifest had said (`was`, null where it said nothing). With it an object can be read as the person wrote it, and
- * switching tuning off gives the manifest's values back.
+ * switching tuning off gives the manifest's values back. Beside the containers stands what a Knative Service has once,
+ * under a name that no container can have.
  */
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
+import { isSetting } from '../domain/knative-rules.ts';
 import { parseQuantity, sameQuantity } from '../domain/quantity.ts';
 import { APPLIED_ANNOTATION, annotation, FIELDS, memoryOf, type Pair } from '../domain/workload.ts';
 
-export type Entry = { set: string; was: Json };
-/** By container name. */
-export type Book = Map<string, Pair<Entry>>;
+export type Entry = { set: Json; was: Json };
+/** By field (`request`, `limit`), or by setting for the whole Service. */
+export type Entries = { [field: string]: Entry | undefined };
+/** By container name, or `CONCURRENCY`. */
+export type Book = Map<string, Entries>;
+
+/** Whose entries are those of the template's concurrency (`admit/concurrency.ts`). */
+export const CONCURRENCY = 'Concurrency';
 
 /** @returns the book that the object carries; `undefined` when it has none or one that cannot be read */
 export function readBook(object: unknown): Book | undefined {
@@ -17,31 +24,36 @@ export function readBook(object: unknown): Book | undefined {
   if (text === undefined) return undefined;
   try {
     const containers = asObject(JSON.parse(text));
-    return containers && new Map(Object.entries(containers).map(([name, fields]) => [name, readEntries(fields)]));
+    return (
+      containers && new Map(Object.entries(containers).map(([name, entries]) => [name, readEntries(name, entries)]))
+    );
   } catch {
     return undefined;
   }
 }
 
-function readEntries(fields: unknown): Pair<Entry> {
-  const entries: Pair<Entry> = {};
-  for (const field of FIELDS) {
-    const set = at(fields, field, 'set');
-    const was = at(fields, field, 'was') ?? null;
-    // Anybody can write into an annotation; what is no quantity was not put there by us.
-    if (typeof set === 'string' && (was === null || parseQuantity(was) !== undefined)) entries[field] = { set, was };
+/** Anybody can write into an annotation; what is no value of ours was not put there by us. */
+function readEntries(name: string, written: unknown): Entries {
+  const entries: Entries = {};
+  const settings = name === CONCURRENCY;
+  const fields = settings ? Object.keys(asObject(written) ?? {}).filter(isSetting) : FIELDS;
+  for (const field of fields) {
+    const set = at(written, field, 'set');
+    const was = at(written, field, 'was') ?? null;
+    const known = typeof set === 'string' || (settings && typeof set === 'number');
+    if (known && (was === null || settings || parseQuantity(was) !== undefined)) entries[field] = { set, was };
   }
   return entries;
 }
 
 /** The annotation's text: the same book always gives the same text. `undefined` for an empty book. */
 export function writeBook(book: Book): string | undefined {
-  const written = [...book].filter(([, entries]) => FIELDS.some((field) => entries[field]));
+  const written = [...book].filter(([, entries]) => Object.keys(entries).length > 0);
   return written.length === 0 ? undefined : JSON.stringify(Object.fromEntries(written));
 }
 
 /** A container's memory as the person wrote it: where the object holds the value that we set, what was there before. */
-export function asWritten(container: JsonObject, entries: Pair<Entry> = {}): Pair<Json> {
+export function asWritten(container: JsonObject, entries: Entries = {}): Pair<Json> {
   const values = memoryOf(container);
   for (const field of FIELDS) {
     const entry = entries[field];
@@ -55,7 +67,9 @@ export function asWritten(container: JsonObject, entries: Pair<Entry> = {}): Pai
 /** Whether two books remember the same amounts for the same containers, however they are spelled. */
 export function sameBook(a: Book, b: Book): boolean {
   const within = (one: Book, other: Book) =>
-    [...one].every(([name, entries]) => FIELDS.every((field) => sameEntry(entries[field], other.get(name)?.[field])));
+    [...one].every(([name, entries]) =>
+      Object.entries(entries).every(([field, entry]) => sameEntry(entry, other.get(name)?.[field])),
+    );
   return within(a, b) && within(b, a);
 }
 

@@ -1,9 +1,10 @@
 /**
- * Review + record → what each container's memory shall be. The heart of the admission path: pure, no I/O, no clock, so
+ * Review + record → what each container's memory, and a Knative Service's concurrency, shall be. The heart of the admission path: pure, no I/O, no clock, so
  * that the same review always gets the same answer (the API server asks up to five times for one apply).
  */
 import { at, type Json, textAt } from '../domain/json.ts';
-import { type Gates, type Injected, ladder } from '../domain/ladder.ts';
+import type { KnativeBounds } from '../domain/knative-rules.ts';
+import { concurrencyLadder, type Gates, type Injected, type InjectedSetting, ladder } from '../domain/ladder.ts';
 import { OUTCOMES, type Reason } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
 import {
@@ -20,7 +21,8 @@ import {
   workloadRef,
 } from '../domain/workload.ts';
 import { hasPodLevelMemory, hasStrangeResources, refusedBecause } from './acceptable.ts';
-import { asWritten, type Book, readBook, sameBook } from './book.ts';
+import { asWritten, type Book, CONCURRENCY, readBook, sameBook } from './book.ts';
+import { type ConcurrencyDecision, decideConcurrency } from './concurrency.ts';
 import type { AdmissionRequest } from './request.ts';
 import { outOfScope, type RecordKind } from './scope.ts';
 import { sameTemplate, withKnownNames } from './template.ts';
@@ -36,6 +38,8 @@ export type Context = {
   record: RecordKind;
   /** the worker's own account: only its rollout requests count */
   ownAccount: string | undefined;
+  /** what Knative's administrator allows */
+  knative: KnativeBounds;
 };
 
 /** What happens to one container. */
@@ -59,6 +63,8 @@ export type Decision = {
   leftAlone: boolean;
   /** what was injected before, and over what */
   book: Book;
+  /** of a Knative Service, where anything is said about it */
+  concurrency?: ConcurrencyDecision;
 };
 
 /** No pod has come near it; whoever may deploy may send a hundred thousand, and everybody else would wait for it. */
@@ -105,7 +111,16 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
     if (hasStrangeResources(container.json)) return conclude(container, facts, ['unreadable-value', facts.before]);
     return conclude(container, facts, facts.running ? keep(facts, facts.running) : choose(facts));
   });
-  return { reason: mostTelling(decisions), containers: decisions, leftAlone, book };
+  const concurrency = decideConcurrency({
+    object,
+    running: leftAlone ? oldObject : undefined,
+    entries: book.get(CONCURRENCY) ?? {},
+    runningEntries: oldBook.get(CONCURRENCY) ?? {},
+    wanted: wantedConcurrency(object, context),
+    bounds: context.knative,
+  });
+  const reason = mostTelling(concurrency ? [...decisions, concurrency] : decisions);
+  return { reason, containers: decisions, leftAlone, book, ...(concurrency && { concurrency }) };
 }
 
 function byName(containers: Container[]): Map<string, Container[]> {
@@ -172,13 +187,12 @@ function conclude(
 type Wanted = { all: Pair<Json>; overrides: Pair<Json>; rungs: Injected['rung'][] };
 
 /** What the ladder wants for the container, and the part of it that a person wrote. */
-function wanted(container: Container, object: unknown, { tuning, gates, namespacePaused }: Context): Wanted {
+function wanted(container: Container, object: unknown, context: Context): Wanted {
   const values: Wanted = { all: {}, overrides: {}, rungs: [] };
   const kind = kindOf(object);
-  if (!tuning || !kind) return values;
+  if (!context.tuning || !kind) return values;
   const ref = workloadRef(kind, textAt(object, 'metadata', 'name'));
-  const enforcement = gates.enforcement && !namespacePaused && !isPaused(object);
-  const injected = ladder(tuning, { ...gates, enforcement }, ref, container.name);
+  const injected = ladder(context.tuning, gatesFor(object, context), ref, container.name);
   for (const field of FIELDS) {
     const found = injected[field];
     if (!found) continue;
@@ -189,6 +203,17 @@ function wanted(container: Container, object: unknown, { tuning, gates, namespac
   return values;
 }
 
+function wantedConcurrency(object: unknown, context: Context): ReadonlyMap<string, InjectedSetting> {
+  if (!context.tuning || kindOf(object) !== 'KnativeService') return new Map();
+  const ref = workloadRef('KnativeService', textAt(object, 'metadata', 'name'));
+  return concurrencyLadder(context.tuning, gatesFor(object, context), ref);
+}
+
+/** The gates as they stand for this object: a pause closes the one for applied values. */
+function gatesFor(object: unknown, { gates, namespacePaused }: Context): Gates {
+  return { ...gates, enforcement: gates.enforcement && !namespacePaused && !isPaused(object) };
+}
+
 /**
  * Only the worker's own account may ask for a rollout, and only of applied values: where they were taken out of force
  * while its request was on the way, the request is just metadata, as anyone else's change of the annotation.
@@ -197,7 +222,10 @@ function asksForRollout(request: AdmissionRequest, object: unknown, context: Con
   const asked = annotation(object, ROLLOUT_ANNOTATION);
   if (asked === undefined || asked === annotation(request.oldObject, ROLLOUT_ANNOTATION)) return false;
   if (request.username !== context.ownAccount) return false;
-  return tunedContainers(object).some((container) => wanted(container, object, context).rungs.includes('applied'));
+  return (
+    tunedContainers(object).some((container) => wanted(container, object, context).rungs.includes('applied')) ||
+    [...wantedConcurrency(object, context).values()].some(({ rung }) => rung === 'applied')
+  );
 }
 
 /** Knative refuses any change of a template that keeps its own revision name (`VerifyNameChange`). */
@@ -207,7 +235,7 @@ function namesItsRevision(object: unknown): boolean {
 }
 
 /** The reason for the object as a whole: a change if there is one, else why a container was skipped. */
-function mostTelling(decisions: ContainerDecision[]): Reason {
+function mostTelling(decisions: { reason: Reason }[]): Reason {
   const reasons = decisions.map(({ reason }) => reason);
   const changed = (['injected', 'given-back', 'kept'] as const).find((reason) => reasons.includes(reason));
   return changed ?? reasons.find((reason) => reason !== 'as-it-is') ?? 'as-it-is';

@@ -5,9 +5,10 @@
  */
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
 import { sameQuantity } from '../domain/quantity.ts';
-import { APPLIED_ANNOTATION, annotation, FIELDS, type Pair, RESOURCE_LIST } from '../domain/workload.ts';
+import { APPLIED_ANNOTATION, annotation, FIELDS, RESOURCE_LIST } from '../domain/workload.ts';
 import { hasRoomFor } from './acceptable.ts';
-import { type Book, type Entry, writeBook } from './book.ts';
+import { type Book, CONCURRENCY, type Entries, writeBook } from './book.ts';
+import { placeOf, settingEntries } from './concurrency.ts';
 import type { ContainerDecision, Decision } from './decide.ts';
 
 export type Operation = { op: 'add'; path: string; value: Json } | { op: 'remove'; path: string };
@@ -18,7 +19,30 @@ export type Operation = { op: 'add'; path: string; value: Json } | { op: 'remove
  */
 export function patchOf(object: JsonObject, decision: Decision): Operation[] | 'no-room' {
   const book = bookOperations(object, decision);
-  return book === 'no-room' ? book : [...decision.containers.flatMap(containerOperations), ...book];
+  if (book === 'no-room') return book;
+  return [...decision.containers.flatMap(containerOperations), ...settingOperations(object, decision), ...book];
+}
+
+function settingOperations(object: JsonObject, { concurrency }: Decision): Operation[] {
+  if (!concurrency) return [];
+  const { before, after } = concurrency;
+  const operations: Operation[] = [];
+  const template = ['spec', 'template'];
+  const pointer = (...path: string[]) => `/${[...template, ...path].map(escaped).join('/')}`;
+  const made = new Set<string>();
+  const ensure = (...path: string[]) => {
+    if (asObject(at(object, ...template, ...path)) || made.has(pointer(...path))) return;
+    made.add(pointer(...path));
+    operations.push({ op: 'add', path: pointer(...path), value: {} });
+  };
+  for (const [key, value] of after) {
+    if (value === before.get(key)) continue;
+    const place = placeOf(key);
+    for (let depth = 1; depth < place.length; depth += 1) ensure(...place.slice(0, depth));
+    operations.push({ op: 'add', path: pointer(...place), value });
+  }
+  const gone = [...before.keys()].filter((key) => !after.has(key));
+  return [...operations, ...gone.map((key): Operation => ({ op: 'remove', path: pointer(...placeOf(key)) }))];
 }
 
 function containerOperations({ container, before, after }: ContainerDecision): Operation[] {
@@ -45,10 +69,17 @@ function containerOperations({ container, before, after }: ContainerDecision): O
   return operations;
 }
 
-function bookOperations(object: JsonObject, { containers, book }: Decision): Operation[] | 'no-room' {
+/** A key as JSON Pointer spells it (RFC 6901). */
+function escaped(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+function bookOperations(object: JsonObject, { containers, concurrency, book }: Decision): Operation[] | 'no-room' {
   if (containers.length === 0) return [];
-  const text = writeBook(new Map(containers.map((decision) => [decision.container.name, entriesOf(decision, book)])));
-  const path = `/metadata/annotations/${APPLIED_ANNOTATION.replace('/', '~1')}`;
+  const written: Book = new Map(containers.map((decision) => [decision.container.name, entriesOf(decision, book)]));
+  if (concurrency) written.set(CONCURRENCY, settingEntries(concurrency));
+  const text = writeBook(written);
+  const path = `/metadata/annotations/${escaped(APPLIED_ANNOTATION)}`;
   const present = annotation(object, APPLIED_ANNOTATION);
   if (text === present) return [];
   if (text === undefined) return [{ op: 'remove', path }];
@@ -61,8 +92,8 @@ function bookOperations(object: JsonObject, { containers, book }: Decision): Ope
 }
 
 /** What to remember of a container: each side that now differs from what its author wrote. */
-function entriesOf({ container, after, written }: ContainerDecision, earlier: Book): Pair<Entry> {
-  const entries: Pair<Entry> = {};
+function entriesOf({ container, after, written }: ContainerDecision, earlier: Book): Entries {
+  const entries: Entries = {};
   for (const field of FIELDS) {
     const value = after[field];
     if (value === undefined || sameQuantity(value, written[field])) continue;

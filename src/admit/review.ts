@@ -38,7 +38,8 @@ export function answer(request: AdmissionRequest, context: Context): Answer {
     const decided = decide(request, context);
     const wanted = request.object && patchOf(request.object, decided);
     // Values without the annotation that remembers what they replaced could never be given back.
-    const decision: Decision = wanted === 'no-room' ? { ...decided, reason: wanted, containers: [] } : decided;
+    const { leftAlone, book } = decided;
+    const decision: Decision = wanted === 'no-room' ? { reason: wanted, containers: [], leftAlone, book } : decided;
     const operations = wanted === 'no-room' ? [] : (wanted ?? []);
     const warnings = warningsOf(request, decision, context.tuning);
     return { review: reviewOf(request.uid, operations, warnings), reason: decision.reason, decision, operations };

@@ -5,7 +5,8 @@
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
 import { sameQuantity } from '../domain/quantity.ts';
 import { kindOf, RESOURCE_LISTS, sameMemory } from '../domain/workload.ts';
-import { asWritten, type Book } from './book.ts';
+import { asWritten, type Book, CONCURRENCY } from './book.ts';
+import { templateAsWritten } from './concurrency.ts';
 
 /**
  * A Knative Service reaches us before Knative has defaulted it, while the old object has its defaults. What is missing
@@ -31,8 +32,9 @@ const LISTS = ['containers', 'initContainers'];
 export function sameTemplate(object: unknown, old: unknown, book: Book, oldBook: Book): boolean {
   const knative = kindOf(object) === 'KnativeService';
   const [next, before] = [object, old].map((side) => {
-    const template = at(side, 'spec', 'template');
-    return asObject(knative ? withoutEmpty(template) : template);
+    if (!knative) return asObject(at(side, 'spec', 'template'));
+    const entries = (side === object ? book : oldBook).get(CONCURRENCY);
+    return asObject(withoutEmpty(templateAsWritten(side, entries)));
   });
   if (!next || !before) return !next && !before;
   const [spec, oldSpec] = [asObject(next.spec) ?? {}, asObject(before.spec) ?? {}];
@@ -60,13 +62,16 @@ export function withKnownNames(object: JsonObject | undefined, old: unknown): Js
   return { ...object, spec: { ...spec, template: { ...template, spec: { ...podSpec, containers: named } } } };
 }
 
-/** Knative reads and writes a Service as Go types do: empty values are dropped (no quantity is), null ones added. */
+/** What is a value also where it is empty: a quantity, and the hard limit, of which 0 is another than the default. */
+const NEVER_EMPTY = ['resources', 'containerConcurrency'];
+
+/** Knative reads and writes a Service as Go types do: empty values are dropped, null ones added. */
 function withoutEmpty(value: Json | undefined): Json | undefined {
   if (Array.isArray(value)) return value.length > 0 ? value.map((item) => withoutEmpty(item) ?? null) : undefined;
   const object = asObject(value);
   if (!object) return value || undefined;
   const filled = Object.entries(object).flatMap(([key, member]) => {
-    const kept = key === 'resources' ? member : withoutEmpty(member);
+    const kept = NEVER_EMPTY.includes(key) ? member : withoutEmpty(member);
     return kept === undefined ? [] : [[key, kept] as const];
   });
   return filled.length > 0 ? Object.fromEntries(filled) : undefined;
@@ -104,24 +109,29 @@ function sameOtherResources(next: JsonObject = {}, before: JsonObject = {}): boo
     equalObjects(next, before, { except: RESOURCE_LISTS }) &&
     RESOURCE_LISTS.every((list) => {
       const [left, right] = [asObject(next[list]) ?? {}, asObject(before[list]) ?? {}];
-      const names = new Set([...Object.keys(left), ...Object.keys(right)]);
-      return [...names].every((name) => name === 'memory' || sameQuantity(left[name], right[name]));
+      return everyKey(left, right, (name) => name === 'memory' || sameQuantity(left[name], right[name]));
     })
   );
 }
 
-type Comparison = { except: string[]; defaulted?: string[]; completed?: string[] };
+/** Whether it holds for every key of either. */
+function everyKey(left: JsonObject, right: JsonObject, holds: (key: string) => boolean): boolean {
+  for (const key of Object.keys(left)) if (!holds(key)) return false;
+  for (const key of Object.keys(right)) if (!Object.hasOwn(left, key) && !holds(key)) return false;
+  return true;
+}
+
+type Comparison = { except?: string[]; defaulted?: string[]; completed?: string[] };
 
 function equalObjects(
   next: JsonObject,
   before: JsonObject,
-  { except, defaulted = [], completed = [] }: Comparison,
+  { except, defaulted, completed }: Comparison = {},
 ): boolean {
-  const keys = new Set([...Object.keys(next), ...Object.keys(before)]);
-  return [...keys].every((key) => {
-    if (except.includes(key)) return true;
-    if (defaulted.includes(key) && (next[key] ?? undefined) === undefined) return true;
-    return completed.includes(key) ? includes(before[key], next[key]) : equal(next[key], before[key]);
+  return everyKey(next, before, (key) => {
+    if (except?.includes(key)) return true;
+    if (defaulted?.includes(key) && (next[key] ?? undefined) === undefined) return true;
+    return completed?.includes(key) ? includes(before[key], next[key]) : equal(next[key], before[key]);
   });
 }
 
@@ -131,7 +141,7 @@ function equal(a: Json | undefined, b: Json | undefined): boolean {
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((item, index) => equal(item, b[index]));
   const [left, right] = [asObject(a), asObject(b)];
-  return left && right ? equalObjects(left, right, { except: [] }) : (a ?? undefined) === (b ?? undefined);
+  return left && right ? equalObjects(left, right) : (a ?? undefined) === (b ?? undefined);
 }
 
 /** Whether `whole` holds everything that `part` does, and possibly more (defaults inside a probe or a mount). */

@@ -4,9 +4,11 @@
  * characters when they pass 4096 together (`endpoints/filters/warning.go`), so these stay below both.
  */
 import { at, type Json } from '../domain/json.ts';
+import { dashed } from '../domain/knative-rules.ts';
 import { OUTCOMES } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
 import { kindOf, ownerOf, type Pair } from '../domain/workload.ts';
+import type { ConcurrencyDecision } from './concurrency.ts';
 import type { ContainerDecision, Decision } from './decide.ts';
 import type { AdmissionRequest } from './request.ts';
 
@@ -15,10 +17,11 @@ const MOST = 10;
 
 export function warningsOf(
   request: AdmissionRequest,
-  { reason, containers, leftAlone }: Decision,
+  { reason, containers, concurrency, leftAlone }: Decision,
   tuning: Tuning | undefined,
 ): string[] {
   const lines = containers.flatMap((decision) => containerLine(decision, tuning?.name ?? ''));
+  if (concurrency) lines.push(...settingLines(concurrency, tuning?.name ?? '', leftAlone));
   const creates = request.operation === 'CREATE';
   if (reason === 'unknown-record' && creates) {
     lines.push(
@@ -26,7 +29,9 @@ export function warningsOf(
     );
   }
   if (reason === 'named-revision' && tuning && speaksOf(tuning)) {
-    lines.push(`the template names its revision, which Knative lets nobody change: memory stays as in the manifest`);
+    lines.push(
+      `the template names its revision, which Knative lets nobody change: memory and concurrency stay as in the manifest`,
+    );
   }
   if (reason === 'no-room') lines.push(`memory stays as in the manifest (no-room): ${OUTCOMES[reason].means}`);
   // Repeating the record's problems on each label or scale would teach people to overlook them.
@@ -59,8 +64,37 @@ function containerLine(
   }
 }
 
-function speaksOf(tuning: Tuning): boolean {
-  return Object.keys(tuning.overrides).length > 0 || Object.keys(tuning.applied).length > 0;
+/** One line for each setting that changes, and for each that is wanted and left out. */
+function settingLines(decision: ConcurrencyDecision, record: string, leftAlone: boolean): string[] {
+  const { reason, wanted, left } = decision;
+  if (reason === 'unreadable-value')
+    return [`concurrency left alone (${reason}): the template's metadata is no object`];
+  const lines = settingChanges(decision).map(({ key, from = 'none', to = 'none' }) => {
+    const found = wanted.get(dashed(key));
+    if (found?.value === to) return `${key} ${from} -> ${to} (${found.rung} in record ${record})`;
+    if (leftAlone) return `${key} stays ${to}, not ${from}: the pod template did not change`;
+    return `${key} ${from} -> ${to} (back to the manifest's)`;
+  });
+  // Repeating at each label what the record or the cluster is to blame for would teach people to overlook it.
+  if (leftAlone) return lines;
+  const spared = [...left].map(([key, { reason, words }]) => {
+    return `${key} ${wanted.get(key)?.value} left out (${reason}): ${words}`;
+  });
+  return [...lines, ...spared];
+}
+
+function settingChanges({ before, after }: ConcurrencyDecision): { key: string; from?: Json; to?: Json }[] {
+  const keys = new Set([...after.keys(), ...before.keys()]);
+  return [...keys].flatMap((key) => {
+    const [from, to] = [before.get(key), after.get(key)];
+    return from === to ? [] : [{ key, ...(from !== undefined && { from }), ...(to !== undefined && { to }) }];
+  });
+}
+
+function speaksOf({ overrides, applied, concurrency }: Tuning): boolean {
+  const { annotations, containerConcurrency } = concurrency.overrides;
+  const said = [overrides, applied, annotations, concurrency.applied].some((one) => Object.keys(one).length > 0);
+  return said || containerConcurrency !== undefined;
 }
 
 function pair({ request, limit }: Pair<Json>): string {
@@ -72,17 +106,17 @@ export function deliverable(lines: string[]): string[] {
   const clean = lines.map((line) => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: a name or a value may carry them, a header may not
     const text = line.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
-    return [...text].length > LONGEST ? `${[...text].slice(0, LONGEST - 3).join('')}...` : text;
+    // A text has never more characters than UTF-16 units; most lines are short, and counting is slow.
+    const tooLong = text.length > LONGEST && [...text].length > LONGEST;
+    return tooLong ? `${[...text].slice(0, LONGEST - 3).join('')}...` : text;
   });
   if (clean.length <= MOST) return clean;
   return [...clean.slice(0, MOST - 1), `oaas-tuner: and ${clean.length - MOST + 1} more like these`];
 }
 
-/** The containers of a decision as a log line shows them. */
-export function describeChanges({
-  containers,
-}: Decision): { container: string; from: string; to: string; reason: string }[] {
-  return containers
+/** What a decision changes as a log line shows it. */
+export function describeChanges({ containers, concurrency }: Decision): object[] {
+  const memory = containers
     .filter(({ reason }) => OUTCOMES[reason].result === 'changed')
     .map(({ container, before, after, reason }) => ({
       container: container.name,
@@ -90,6 +124,8 @@ export function describeChanges({
       to: pair(after),
       reason,
     }));
+  const settings = concurrency ? settingChanges(concurrency) : [];
+  return [...memory, ...settings.map(({ key, from, to }) => ({ setting: key, from, to, reason: concurrency?.reason }))];
 }
 
 /** The workload under review as logs name it. */

@@ -10,9 +10,10 @@ export type QueryOptions = SeriesOptions & { shortWindowSeconds: number; longWin
 
 /**
  * What a row says. `sum` and `count` are of all samples of all pods; `samples` those of the pod that has the most; `oom` is
- * the limit at which a pod was OOM killed; `request` and `limit` are what running pods have. Bytes, but the counts.
+ * the limit at which a pod was OOM killed, `kills` how often that happened to all pods; `request` and `limit` are what
+ * running pods have. Bytes, but the counts.
  */
-export type Statistic = 'sum' | 'count' | 'max' | 'p95' | 'samples' | 'rss' | 'oom' | 'request' | 'limit';
+export type Statistic = 'sum' | 'count' | 'kills' | 'max' | 'p95' | 'samples' | 'rss' | 'oom' | 'request' | 'limit';
 
 const WORKING_SET = 'container_memory_working_set_bytes';
 
@@ -21,9 +22,9 @@ const WORKING_SET = 'container_memory_working_set_bytes';
  * mean, and for all in the maximum.
  *
  * @param seconds the window
- * @param rss whether the resident set is asked for, too
+ * @param whole whether the resident set and the number of OOM kills are asked for, too
  */
-export function windowQueries(shard: Shard, seconds: number, options: QueryOptions, rss: boolean): string[] {
+export function windowQueries(shard: Shard, seconds: number, options: QueryOptions, whole: boolean): string[] {
   const range = formatSeconds(seconds);
   const cadvisor = (name: 'container_memory_rss' | typeof WORKING_SET, over: string) =>
     series(name, options.matchers, shard, options, (selector) => over.replace('$', () => `${selector}[${range}]`));
@@ -34,13 +35,14 @@ export function windowQueries(shard: Shard, seconds: number, options: QueryOptio
     `max by (namespace, pod, container) (${cadvisor(name, over)})`;
 
   const sums = [named('sum', together('sum_over_time($)')), named('count', together('count_over_time($)'))];
+  if (whole) sums.push(named('kills', kills(shard, range, options)));
   const maxima = [
     named('max', largest('max_over_time($)')),
     named('p95', largest('quantile_over_time(0.95, $)')),
     named('samples', together('count_over_time($)')),
     named('oom', killed(shard, range, options)),
   ];
-  if (rss) maxima.push(named('rss', largest('max_over_time($)', 'container_memory_rss')));
+  if (whole) maxima.push(named('rss', largest('max_over_time($)', 'container_memory_rss')));
   const owners = workloads(shard, range, options);
   return [byWorkload('sum', sums, owners), byWorkload('max', maxima, owners)];
 }
@@ -67,13 +69,37 @@ export function largestWorkingSet(shard: Shard, range: string, options: QueryOpt
  * the window has to go with it (kube-state-metrics; cAdvisor's own counter dies with the container, google/cadvisor#3015).
  */
 function killed(shard: Shard, range: string, options: QueryOptions): string {
-  const key = 'namespace, pod, container';
-  const most = (name: Parameters<typeof series>[0], matchers: string, over: string) =>
-    `max by (${key}) (${series(name, matchers, shard, options, (selector) => `${over}(${selector}[${range}])`)})`;
-  const limit = most('kube_pod_container_resource_limits', 'resource="memory"', 'max_over_time');
-  const reason = most('kube_pod_container_status_last_terminated_reason', 'reason="OOMKilled"', 'max_over_time');
-  const restarts = most('kube_pod_container_status_restarts_total', '', 'increase');
-  return `(${limit} and on (${key}) (${reason} > 0) and on (${key}) (${restarts} > 0))`;
+  const limit = mostOver(
+    'max_over_time',
+    'kube_pod_container_resource_limits',
+    'resource="memory"',
+    range,
+    shard,
+    options,
+  );
+  return `(${limit} and on (${POD}) ${kills(shard, range, options)})`;
+}
+
+/** Restarts of containers that were OOM killed: one that also ended otherwise counts for those, too. */
+function kills(shard: Shard, range: string, options: QueryOptions): string {
+  const name = 'kube_pod_container_status_last_terminated_reason';
+  const reason = mostOver('max_over_time', name, 'reason="OOMKilled"', range, shard, options);
+  const restarts = mostOver('increase', 'kube_pod_container_status_restarts_total', '', range, shard, options);
+  return `((${restarts} > 0) and on (${POD}) (${reason} > 0))`;
+}
+
+const POD = 'namespace, pod, container';
+
+/** Of each container of each pod; an exporter may run more than once, hence the max. */
+function mostOver(
+  over: string,
+  name: Parameters<typeof series>[0],
+  matchers: string,
+  range: string,
+  shard: Shard,
+  options: QueryOptions,
+): string {
+  return `max by (${POD}) (${series(name, matchers, shard, options, (selector) => `${over}(${selector}[${range}])`)})`;
 }
 
 /**

@@ -147,11 +147,13 @@ function* usageOf(looks: Looks[]): Generator<[string, Usage]> {
       const whole = statistics.filter(isWhole);
       if (whole.length > 0) usage[window] = windowOf(whole.reduce(together));
       // A window that lacks one of its statistics (NaN, say, was no number) would look like little use.
-      const isBroken = (one: Statistics) => !isWhole(one) && Object.keys(one).some((key) => key !== 'oom');
+      const isBroken = (one: Statistics) =>
+        !isWhole(one) && Object.keys(one).some((key) => key !== 'oom' && key !== 'kills');
       if (statistics.some(isBroken)) usage.partial = true;
-      const { oom, rss } = statistics.reduce(together, {});
+      const { oom, rss, kills } = statistics.reduce(together, {});
       if (oom !== undefined) usage.oomLimit = Math.max(oom, usage.oomLimit ?? 0);
       if (rss !== undefined) usage.rss = rss;
+      if (kills !== undefined) usage.kills = Math.round(kills);
     }
     const { request, limit } = of('running').reduce(together, {});
     if (request !== undefined || limit !== undefined) {
@@ -171,12 +173,14 @@ function windowOf({ sum, count, p95, max, samples }: Whole): WindowUsage {
   return { avg: sum / count, p95, max, samples };
 }
 
-/** Of two Deployments of one workload: their samples count together, and of everything else the largest decides. */
+const COUNTED: Statistic[] = ['sum', 'count', 'kills'];
+
+/** Of two Deployments of one workload: their samples and kills count together, and of everything else the largest decides. */
 function together<T extends Statistics>(one: T, other: T): T {
   const both: Statistics = { ...one };
   for (const [key, value] of Object.entries(other) as [Statistic, number][]) {
     const mine = one[key] ?? 0;
-    both[key] = key === 'sum' || key === 'count' ? mine + value : Math.max(mine, value);
+    both[key] = COUNTED.includes(key) ? mine + value : Math.max(mine, value);
   }
   return both as T;
 }

@@ -2,6 +2,8 @@
  * Which values win (design, "Which values win"): override, then applied, then what the manifest says. Decided per
  * container and per field. Recommendations are no rung: they never reach a workload.
  */
+import { AUTOSCALING, type Knobs } from './concurrency.ts';
+import { dashed, HARD_LIMIT } from './knative-rules.ts';
 import type { Tuning } from './record.ts';
 import { FIELDS, type Pair } from './workload.ts';
 
@@ -43,7 +45,7 @@ export function overrideOf(tuning: Tuning, workload: string, container: string):
  */
 export function ladder(tuning: Tuning, gates: Gates, ref: string, container: string): Pair<Injected> {
   const override = overrideOf(tuning, ref.slice(ref.indexOf('/') + 1), container);
-  const applied = isEnforced(tuning, gates) ? entry(tuning.applied, `${ref}/${container}`) : {};
+  const applied = (isEnforced(tuning, gates) && entry(tuning.applied, `${ref}/${container}`)) || {};
   const values: Pair<Injected> = {};
   for (const field of FIELDS) {
     const value = override[field] ?? applied[field];
@@ -52,7 +54,37 @@ export function ladder(tuning: Tuning, gates: Gates, ref: string, container: str
   return values;
 }
 
+export type InjectedSetting = { value: string | number; rung: Injected['rung'] };
+
+/**
+ * The same ladder for how many requests a pod of a Knative Service takes.
+ *
+ * @param ref the Service, e.g. `KnativeService/orders`
+ * @returns by `containerConcurrency` or annotation key, spelled with dashes; the text of overrides is used to the letter
+ */
+export function concurrencyLadder(tuning: Tuning, gates: Gates, ref: string): Map<string, InjectedSetting> {
+  const settings = new Map<string, InjectedSetting>();
+  const { overrides, applied } = tuning.concurrency;
+  const set = (rung: Injected['rung'], key: string, value: string | number | undefined) => {
+    if (value !== undefined) settings.set(key, { value, rung });
+  };
+  if (isEnforced(tuning, gates)) {
+    const { target, containerConcurrency, targetBurstCapacity }: Knobs = entry(applied, ref) ?? {};
+    set('applied', HARD_LIMIT, containerConcurrency);
+    set('applied', `${AUTOSCALING}target`, target?.toString());
+    set('applied', `${AUTOSCALING}target-burst-capacity`, targetBurstCapacity?.toString());
+  }
+  if (tuning.enabled === false) return settings;
+  set('override', HARD_LIMIT, overrides.containerConcurrency);
+  for (const [key, value] of Object.entries(overrides.annotations)) {
+    const name = dashed(key);
+    // Of two spellings the one with dashes counts, as for Knative.
+    if (name === key || !Object.hasOwn(overrides.annotations, name)) set('override', name, value);
+  }
+  return settings;
+}
+
 /** Own keys only: a container may be called `constructor`. */
-function entry(map: Readonly<Record<string, Pair<string>>>, key: string): Pair<string> {
-  return (Object.hasOwn(map, key) && map[key]) || {};
+function entry<T>(map: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(map, key) ? map[key] : undefined;
 }

@@ -45,6 +45,14 @@ export const OUTCOMES = {
   },
   'no-room': { result: 'skipped', means: "the object's annotations are so large that ours does not fit beside them" },
   'unreadable-value': { result: 'skipped', means: 'the manifest holds a memory value that is no quantity' },
+  'refused-by-knative': {
+    result: 'skipped',
+    means: 'Knative would refuse what the template would say about concurrency; the warning says why',
+  },
+  'other-autoscaler': {
+    result: 'skipped',
+    means: 'applied concurrency does not count: the Service scales by another metric or autoscaler class',
+  },
   'bad-review': { result: 'error', means: 'the request is no AdmissionReview of admission.k8s.io/v1' },
   'too-busy': {
     result: 'error',

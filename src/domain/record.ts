@@ -72,6 +72,8 @@ export type ContainerStatus = {
   /** e.g. `Deployment/orders` */
   workload: string;
   current: Pair<string>;
+  /** what a pod would get by the manifest alone, where that is not what runs */
+  manifest?: Pair<string>;
   observed?: { ws_avg: string; ws_p95: string; ws_max: string; window: string };
   recommended?: Decision;
   applied?: AppliedDecision;
@@ -159,6 +161,27 @@ export type Evidence = {
   settings?: Record<string, string>;
 };
 
+/** One side of an outcome: of one pod of each workload together, without what overrides fix. Quantities. */
+export type OutcomeSide = Pair<string> & {
+  /** (request − average in use) / request, by what is in use now; below 0 where more is in use */
+  over_request?: number;
+  /** OOM kills, in all pods, within `kills_over` */
+  kills?: number;
+};
+
+/** What tuning has changed since values of ours came to run. */
+export type Outcome = {
+  since: string;
+  /** what the manifests say; kills right before `since` */
+  before: OutcomeSide;
+  /** what runs; kills up to now */
+  after: OutcomeSide;
+  /** the time that kills were counted over, the same on both sides */
+  kills_over?: string;
+  /** all of it in one sentence */
+  summary: string;
+};
+
 /** `status.nfr_recommendations.memory` */
 export type MemoryStatus = {
   phase: Phase;
@@ -174,6 +197,8 @@ export type MemoryStatus = {
   rollouts?: RolloutStatus[];
   /** newest first */
   history: HistoryEntry[];
+  /** absent as long as tuning has changed nothing */
+  outcome?: Outcome;
   /** of each decision that stands or is in the history: `npm run explain` decides again from it */
   evidence?: Evidence[];
 };

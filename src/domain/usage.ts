@@ -23,6 +23,8 @@ export type Usage = {
   rss?: number;
   /** the largest memory limit (bytes) at which a pod of the container was OOM killed within the long window */
   oomLimit?: number;
+  /** how often its pods were OOM killed within the long window */
+  kills?: number;
   /** what running pods have (bytes), where the template does not say */
   running?: Pair<number>;
 };

@@ -2,7 +2,7 @@
  * Workloads as they arrive: a Deployment or a Knative Service, as plain JSON that may lack anything. Nothing here
  * throws; what is missing is reported as missing.
  */
-import { asObject, at, type Json, type JsonObject } from './json.ts';
+import { asObject, type Json, type JsonObject } from './json.ts';
 import { readBytes, sameQuantity } from './quantity.ts';
 
 /** The label that hands a workload to a record; its value is the record's name or that name's DNS-1035 form. */
@@ -33,11 +33,15 @@ export type Container = {
 
 /** @returns the kind, or `undefined` for what is neither a Deployment nor a Knative Service */
 export function kindOf(object: unknown): WorkloadKind | undefined {
-  const [version, kind] = [at(object, 'apiVersion'), at(object, 'kind')];
-  const group = typeof version === 'string' ? version.split('/')[0] : undefined;
-  if (group === 'apps' && kind === 'Deployment') return 'Deployment';
-  if (group === 'serving.knative.dev' && kind === 'Service') return 'KnativeService';
+  const { apiVersion, kind } = asObject(object) ?? {};
+  if (typeof apiVersion !== 'string') return undefined;
+  if (kind === 'Deployment' && isOf('apps', apiVersion)) return 'Deployment';
+  if (kind === 'Service' && isOf('serving.knative.dev', apiVersion)) return 'KnativeService';
   return undefined;
+}
+
+function isOf(group: string, apiVersion: string): boolean {
+  return apiVersion === group || apiVersion.startsWith(`${group}/`);
 }
 
 /** How status and logs name a workload inside its namespace, e.g. `Deployment/orders`. */
@@ -45,15 +49,25 @@ export function workloadRef(kind: WorkloadKind, name: string): string {
   return `${kind}/${name}`;
 }
 
+function metadataOf(object: unknown): JsonObject | undefined {
+  return asObject(asObject(object)?.metadata);
+}
+
+/** `spec.template.spec` */
+export function podSpecOf(workload: unknown): JsonObject | undefined {
+  const template = asObject(asObject(asObject(workload)?.spec)?.template);
+  return asObject(template?.spec);
+}
+
 /** The owner label's value; empty counts as absent. */
 export function ownerOf(object: unknown): string | undefined {
-  const owner = at(object, 'metadata', 'labels', OWNER_LABEL);
+  const owner = asObject(metadataOf(object)?.labels)?.[OWNER_LABEL];
   return typeof owner === 'string' && owner !== '' ? owner : undefined;
 }
 
 /** A metadata annotation's text. */
 export function annotation(object: unknown, key: string): string | undefined {
-  const value = at(object, 'metadata', 'annotations', key);
+  const value = asObject(metadataOf(object)?.annotations)?.[key];
   return typeof value === 'string' ? value : undefined;
 }
 
@@ -78,14 +92,15 @@ export function tunedContainers(workload: unknown): Container[] {
 }
 
 function containersAt(workload: unknown, list: 'containers' | 'initContainers'): Container[] {
-  const containers = at(workload, 'spec', 'template', 'spec', list);
-  if (!Array.isArray(containers)) return [];
-  return containers.flatMap((entry, index) => {
+  const entries = podSpecOf(workload)?.[list];
+  const containers: Container[] = [];
+  for (const [index, entry] of Array.isArray(entries) ? entries.entries() : []) {
     const json = asObject(entry);
-    if (!json) return [];
+    if (!json) continue;
     const name = typeof json.name === 'string' ? json.name : '';
-    return [{ name, pointer: `/spec/template/spec/${list}/${index}`, json }];
-  });
+    containers.push({ name, pointer: `/spec/template/spec/${list}/${index}`, json });
+  }
+  return containers;
 }
 
 /** Where each field lives inside a container's `resources`. */
@@ -94,17 +109,18 @@ export const RESOURCE_LISTS = Object.values(RESOURCE_LIST);
 
 /** The container's memory request and limit as the object spells them. */
 export function memoryOf(container: JsonObject): Pair<Json> {
+  const resources = asObject(container.resources);
+  const request = asObject(resources?.requests)?.memory ?? undefined;
+  const limit = asObject(resources?.limits)?.memory ?? undefined;
   const pair: Pair<Json> = {};
-  for (const field of FIELDS) {
-    const value = at(container, 'resources', RESOURCE_LIST[field], 'memory');
-    if (value !== undefined && value !== null) pair[field] = value;
-  }
+  if (request !== undefined) pair.request = request;
+  if (limit !== undefined) pair.limit = limit;
   return pair;
 }
 
 /** Whether both sides mean the same amounts, however they are spelled. */
 export function sameMemory(a: Pair<unknown>, b: Pair<unknown>): boolean {
-  return FIELDS.every((field) => sameQuantity(a[field], b[field]));
+  return sameQuantity(a.request, b.request) && sameQuantity(a.limit, b.limit);
 }
 
 /** Both sides in bytes; a side that is missing or no quantity is left out. */

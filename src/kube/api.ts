@@ -29,6 +29,8 @@ export type Api = {
   list(type: ResourceType, labelSelector?: string): Promise<Listed>;
   /** One object, whole. @throws {ApiError} with code 404 when there is none */
   get(type: ResourceType, namespace: string, name: string): Promise<JsonObject>;
+  /** What a ConfigMap holds; nothing where there is none. @throws {ApiError} */
+  texts(namespace: string, configMap: string): Promise<Record<string, string>>;
   /** Server-side apply of a namespaced object, as the field manager `oaas-tuner`; made where it is not there. @throws {ApiError} */
   apply(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
   /** Server-side apply of a namespaced object's status, as the field manager `oaas-tuner`. @throws {ApiError} */
@@ -100,6 +102,15 @@ export function createApi(config: KubeConfig): Api {
       return await attempt(`read ${plural} ${namespace}/${name}`, () =>
         custom.getNamespacedCustomObject({ group, version, namespace, plural, name }),
       );
+    },
+    async texts(namespace, name) {
+      try {
+        const read = () => core.readNamespacedConfigMap({ namespace, name });
+        return (await attempt(`read configmap ${namespace}/${name}`, read)).data ?? {};
+      } catch (error) {
+        if (error instanceof ApiError && error.code === 404) return {};
+        throw error;
+      }
     },
     async apply({ group, version, plural }, namespace, name, body) {
       await attempt(`apply ${plural} ${namespace}/${name}`, () =>

@@ -12,6 +12,7 @@ import type {
   Decision,
   Evidence,
   MemoryStatus,
+  Outcome,
   RecordResource,
 } from '../domain/record.ts';
 import { FIELDS, type Pair, sameMemory } from '../domain/workload.ts';
@@ -19,6 +20,7 @@ import { type Finding, lookAtContainer, type Rules } from '../recommend/containe
 import { type Applied, pair } from '../recommend/guards.ts';
 import { observe } from '../recommend/memory.ts';
 import { findEvidence, quantities, readEvidence } from './evidence.ts';
+import { statusBalance } from './outcome.ts';
 import { previousStatus } from './read-back.ts';
 import { columns } from './status.ts';
 import { readTuning } from './wishes.ts';
@@ -100,6 +102,7 @@ export function explain(
           ],
     ),
   });
+  if (status.outcome) sections.push({ title: 'Outcome', lines: outcomeLines(status, status.outcome, byVpa) });
   if (history.length > 0) sections.push({ title: 'History', lines: history });
   const wrong = sections.flatMap(({ lines }) => lines).filter((line) => line.wrong !== undefined).length;
   return { title: `${namespace}/${name} ${status.phase}, observed at ${status.observed_at ?? '?'}`, sections, wrong };
@@ -167,6 +170,20 @@ function historyLine(
   const before = evidence && (evidence[of(change)] ?? evidence.current);
   if (line.wrong === undefined && before && !sameMemory(before, from)) line.wrong = `before it was ${shown(before)}`;
   return line;
+}
+
+/** The sums of the containers above, done again. */
+function outcomeLines(
+  { containers }: MemoryStatus,
+  { before, after, since, summary }: Outcome,
+  byVpa: boolean,
+): Line[] {
+  const again = statusBalance(containers, byVpa);
+  const sides = [['before', before] as const, ['after', after] as const].map(([side, told]) => {
+    const sums = quantities(again[side]);
+    return lineOf(side, shown(told), sameMemory(told, sums), `its containers say ${shown(sums)}`);
+  });
+  return [...sides, { name: 'since', value: since, details: [summary] }];
 }
 
 /** Decides once more from the evidence, and compares. */

@@ -4,39 +4,14 @@
  */
 import { AUTOSCALING, type ConcurrencyOverrides } from '../domain/concurrency.ts';
 import { asObject, type Json } from '../domain/json.ts';
+import { mustBe } from '../domain/knative-rules.ts';
 import type { Problem } from '../domain/record.ts';
 import { refusal, shown } from './problem.ts';
 
 const PATH = 'spec.nfr.knative_tuning.overrides';
 
-const DECIMAL = /^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)$/;
-const WHOLE = /^[0-9]{1,9}$/;
-
-/** What Knative allows for the keys whose values it checks, under each of a key's spellings. */
-const ALLOWED: [keys: string[], allowed: (value: string) => boolean, words: string][] = [
-  [
-    ['class'],
-    (v) => !v.endsWith('.knative.dev') || /^(kpa|hpa)\.autoscaling\.knative\.dev$/.test(v),
-    'kpa.autoscaling.knative.dev or hpa.autoscaling.knative.dev',
-  ],
-  [['metric'], (v) => v !== '', 'the name of a metric'],
-  [['target'], (v) => DECIMAL.test(v) && Number(v) >= 0.01, 'a number of at least 0.01'],
-  [
-    ['target-utilization-percentage', 'targetUtilizationPercentage'],
-    (v) => DECIMAL.test(v) && Number(v) >= 1 && Number(v) <= 100,
-    'a number between 1 and 100',
-  ],
-  [
-    ['target-burst-capacity', 'targetBurstCapacity'],
-    (v) => DECIMAL.test(v) && (Number(v) >= 0 || Number(v) === -1),
-    'a number of at least 0, or -1',
-  ],
-  [
-    ['min-scale', 'minScale', 'max-scale', 'maxScale', 'initial-scale', 'initialScale'],
-    (v) => WHOLE.test(v),
-    'a whole number of at least 0',
-  ],
-];
+/** What the API server takes for the part of an annotation's key after the slash. */
+const NAME = /^[a-zA-Z0-9]([-a-zA-Z0-9_.]{0,61}[a-zA-Z0-9])?$/;
 
 /**
  * @param overrides `spec.nfr.knative_tuning.overrides`, whatever it holds
@@ -71,6 +46,7 @@ export function readKnativeWishes(overrides: Json | undefined, problems: Problem
 function annotationProblem(key: string, value: Json): string | undefined {
   if (!key.startsWith(AUTOSCALING)) return `keys must begin with ${AUTOSCALING}, was ${shown(key)}`;
   if (typeof value !== 'string') return `${key} must be a string, was ${shown(value)}`;
-  const rule = ALLOWED.find(([keys]) => keys.includes(key.slice(AUTOSCALING.length)));
-  return rule && !rule[1](value) ? `${key} must be ${rule[2]}, was ${shown(value)}` : undefined;
+  if (!NAME.test(key.slice(AUTOSCALING.length))) return `keys must be a name after ${AUTOSCALING}, was ${shown(key)}`;
+  const words = mustBe(key, value);
+  return words === undefined ? undefined : `${key} must be ${words}, was ${shown(value)}`;
 }

@@ -18,11 +18,14 @@ export function isNews(next: MemoryStatus, previous: MemoryStatus | undefined): 
   return JSON.stringify(headline(next)) !== JSON.stringify(headline(previous)) || observedMoved(next, previous);
 }
 
-function headline({ phase, message, workloads, request, limit, containers, rollouts = [] }: MemoryStatus) {
+function headline({ phase, message, workloads, request, limit, containers, rollouts = [], outcome }: MemoryStatus) {
+  const { since, before, after } = outcome ?? {};
+  // What drifts with usage and time is refreshed with the rest.
+  const changed = [before, after].map((side) => [side?.request, side?.limit, side?.kills]);
   const decided = containers.map(
-    ({ workload, name, current, override, recommended, applied, source, observed, doubt, trouble }) => [
+    ({ workload, name, current, manifest, override, recommended, applied, source, observed, doubt, trouble }) => [
       [workload, name, source, observed !== undefined, doubt !== undefined, trouble],
-      [current, override, recommended, applied].map(
+      [current, manifest, override, recommended, applied].map(
         (values) => values && [values.request, values.limit, at(values, 'at')],
       ),
     ],
@@ -35,7 +38,7 @@ function headline({ phase, message, workloads, request, limit, containers, rollo
     id,
     at,
   ]);
-  return [phase, message, workloads, request, limit, decided, asked];
+  return [phase, message, workloads, request, limit, decided, asked, since, changed];
 }
 
 function observedMoved(next: MemoryStatus, previous: MemoryStatus): boolean {

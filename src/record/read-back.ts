@@ -1,5 +1,5 @@
 /** What an earlier cycle wrote into the status, read without trusting it: others can write there too. */
-import { asObject, at } from '../domain/json.ts';
+import { asObject, at, type Json } from '../domain/json.ts';
 import { readBytes } from '../domain/quantity.ts';
 import type { AppliedDecision, ContainerStatus, Decision, MemoryStatus, RolloutStatus } from '../domain/record.ts';
 import { bytesOf } from '../domain/workload.ts';
@@ -10,15 +10,29 @@ export function previousStatus(status: unknown): MemoryStatus | undefined {
   const memory = asObject(at(status, 'nfr_recommendations', 'memory'));
   if (!memory) return undefined;
   const objects = (list: unknown) => (Array.isArray(list) ? list.filter((entry) => asObject(entry)) : []);
+  const { outcome, ...others } = memory;
   return {
-    ...memory,
+    ...others,
     containers: objects(memory.containers).filter(
       ({ workload, name, current }) => typeof workload === 'string' && typeof name === 'string' && asObject(current),
     ),
     history: objects(memory.history),
     rollouts: objects(memory.rollouts).filter(({ workload }) => typeof workload === 'string'),
+    ...(isOutcome(outcome) && { outcome }),
     ...(Array.isArray(memory.evidence) && { evidence: objects(memory.evidence) }),
   } as unknown as MemoryStatus;
+}
+
+function isOutcome(outcome: Json | undefined): boolean {
+  const isText = (value: unknown) => value === undefined || typeof value === 'string';
+  const isSide = (side: Json | undefined) =>
+    asObject(side) &&
+    isText(at(side, 'request')) &&
+    isText(at(side, 'limit')) &&
+    ['undefined', 'number'].includes(typeof at(side, 'kills'));
+  const [before, after] = [at(outcome, 'before'), at(outcome, 'after')];
+  const told = [at(outcome, 'kills_over'), at(outcome, 'summary')].every(isText);
+  return !Number.isNaN(moment(at(outcome, 'since'))) && Boolean(isSide(before) && isSide(after)) && told;
 }
 
 /** The container's entry of the last status. */

@@ -10,12 +10,17 @@ export type ContainerFinding = {
   name: string;
   /** bytes */
   current: Pair<number>;
+  /** what a pod would get by the manifest alone; bytes */
+  manifest: Pair<number>;
   /** the override in force, as the person wrote it */
   override: Pair<string>;
   /** what the finding was made from */
   look: Look;
   finding: Finding;
 };
+
+/** OOM kills of a record's pods, within the same time before its values were tuned as up to now. */
+export type Kills = { before: number; after: number; overSeconds: number };
 
 /** What one cycle found out about a record. */
 export type Report = {
@@ -32,6 +37,8 @@ export type Report = {
   containers: ContainerFinding[];
   /** how far each workload's rollout is; absent where nothing was looked at, so that those of the last status stay */
   rollouts?: RolloutStatus[];
+  /** OOM kills before and since tuning, where Prometheus could tell lately */
+  kills?: Kills;
   /** the long window as people write it, e.g. `6h` */
   window: string;
   /** the rules' settings that differ from their defaults, by variable */

@@ -5,9 +5,10 @@
 import { formatBytes } from '../domain/quantity.ts';
 import type { ContainerStatus, Evidence, HistoryEntry, MemoryStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
-import type { Applied } from '../recommend/guards.ts';
+import { type Applied, isSame } from '../recommend/guards.ts';
 import { appliedDecision, decision, quantities, stillNeeded, writeEvidence } from './evidence.ts';
-import { withOutcomes } from './outcomes.ts';
+import { withOutcomes } from './history.ts';
+import { outcomeOf } from './outcome.ts';
 import { phaseOf } from './phase.ts';
 import { findContainer, readDecision } from './read-back.ts';
 import type { ContainerFinding, Report } from './report.ts';
@@ -40,6 +41,11 @@ export function memoryStatus(
     rollouts,
     history: history.slice(0, HISTORY_LENGTH),
   };
+  const outcome =
+    report.trouble === undefined
+      ? outcomeOf(containers, previous?.outcome, report.kills, report.vpa !== undefined, now)
+      : previous?.outcome;
+  if (outcome && report.enabled) status.outcome = outcome;
   const evidence = stillNeeded([...evidenceOf(report, at), ...(previous?.evidence ?? [])], status);
   return evidence.length > 0 ? { ...status, evidence } : status;
 }
@@ -51,7 +57,7 @@ function evidenceOf({ containers, settings }: Report, at: string): Evidence[] {
 }
 
 function containerStatus(
-  { workload, name, current, override, finding }: ContainerFinding,
+  { workload, name, current, manifest, override, finding }: ContainerFinding,
   window: string,
 ): ContainerStatus {
   const status: ContainerStatus = {
@@ -61,6 +67,7 @@ function containerStatus(
     source: 'manifest',
     rationale: finding.rationale,
   };
+  if (!isSame(manifest, current)) status.manifest = quantities(manifest);
   const { observed, recommended, applied } = finding;
   if (observed) {
     const [ws_avg, ws_p95, ws_max] = [observed.avg, observed.p95, observed.max].map(formatBytes) as [

@@ -1,9 +1,11 @@
 /** What a cycle asks of the cluster, and the real one behind it. */
 import { type JsonObject, textAt } from '../domain/json.ts';
+import type { KnativeConfig } from '../domain/knative-rules.ts';
 import type { MemoryStatus, RecordResource } from '../domain/record.ts';
 import { kindOf, OWNER_LABEL, ROLLOUT_ANNOTATION } from '../domain/workload.ts';
 import { type Api, ApiError, NAMESPACES, type ResourceType } from '../kube/api.ts';
 import { eventBody } from '../kube/events.ts';
+import { readKnativeConfig } from '../kube/knative-config.ts';
 import { asRecords, RECORD_GROUP, RECORD_VERSION } from '../kube/records.ts';
 import type { RecordEvent } from '../record/events.ts';
 import { VPA_GROUP, VPA_VERSION } from '../record/vpa.ts';
@@ -18,6 +20,7 @@ export type Cluster = {
   /** Deployments that Knative made for the Revisions of its Services */
   revisionDeployments(): Promise<JsonObject[]>;
   limitRanges(): Promise<JsonObject[]>;
+  knativeConfig(): Promise<KnativeConfig>;
   /** What else bounds the rollouts of workloads. */
   around(): Promise<Around>;
   /** Makes the VerticalPodAutoscaler so, status included. @throws {ApiError} with code 409 when it names a version that is past */
@@ -71,6 +74,7 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
       return knative ? (await api.list(DEPLOYMENTS, 'serving.knative.dev/service')).items : [];
     },
     limitRanges: () => itemsOf(LIMIT_RANGES),
+    knativeConfig: async () => (knative ? await readKnativeConfig(api) : { defaults: {}, autoscaler: {} }),
     async around() {
       const [namespaces, autoscalers, verticalAutoscalers, quotas] = await Promise.all([
         itemsOf(NAMESPACES),

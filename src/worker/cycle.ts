@@ -5,6 +5,7 @@
 import type { RecordKind } from '../admit/scope.ts';
 import type { Collected } from '../collect/usage.ts';
 import { textAt } from '../domain/json.ts';
+import { readBounds } from '../domain/knative-rules.ts';
 import { type Gates, isEnabled } from '../domain/ladder.ts';
 import type { Change, MemoryStatus } from '../domain/record.ts';
 import type { Wait } from '../domain/waits.ts';
@@ -17,6 +18,7 @@ import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
 import { aroundBy, headroomOf } from './around.ts';
 import type { Cluster } from './cluster.ts';
+import { errorsOf, type Figures, figuresOf, type RecommendationError } from './figures.ts';
 import { LeaseLostError } from './guarded.ts';
 import { type Looked, lookAtRecord } from './look.ts';
 import { planAll } from './plan.ts';
@@ -65,6 +67,10 @@ export type CycleReport = Record<Change, number> & {
     /** workloads whose applied values wait, by reason */
     waiting: Partial<Record<Wait, number>>;
   };
+  /** of the records that were observed */
+  figures: Figures[];
+  /** of the containers that have a recommendation and usage */
+  errors: RecommendationError[];
   /** why Prometheus could not be read, if it could not */
   trouble?: string;
 };
@@ -78,12 +84,13 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   const { cluster, log, gates, rules, record, strategy, limits } = parts;
   const steps = { list: 0, collect: 0, decide: 0, write: 0 };
   const lap = stopwatch();
-  const [records, objects, revisions, limitRanges, around] = await Promise.all([
+  const [records, objects, revisions, limitRanges, around, knativeConfig] = await Promise.all([
     cluster.records(),
     cluster.workloads(),
     cluster.revisionDeployments(),
     cluster.limitRanges(),
     cluster.around(),
+    cluster.knativeConfig(),
   ]);
   const owned = byRecord(records, objects, revisions, record);
   const observed = owned.filter(({ tuning }) => isEnabled(tuning, gates)).flatMap(({ workloads }) => workloads);
@@ -97,6 +104,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     conflicts: 0,
     steps,
     rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
+    ...{ figures: [], errors: [] },
   };
   steps.list = lap();
 
@@ -110,6 +118,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   steps.collect = lap();
 
   const aroundOf = aroundBy(around);
+  const knative = readBounds(knativeConfig);
   const ranges = Map.groupBy(limitRanges, (one) => textAt(one, 'metadata', 'namespace'));
   const rangesOf = (namespace: string) => ranges.get(namespace) ?? [];
   const vpas = oursByRecord(around.verticalAutoscalers ?? []);
@@ -117,7 +126,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   for (const entry of owned) {
     const { namespace, name } = entry.record.metadata;
     const surroundings = {
-      ...{ ...collected, trouble: counts.trouble, gates, record, rules, strategy, now },
+      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, now },
       around: aroundOf(namespace),
       range: rangeOf(rangesOf(namespace), namespace),
       defaults: defaultsOf(rangesOf(namespace), namespace),
@@ -126,6 +135,8 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     vpas.delete(`${namespace}/${name}`);
     await onItsOwn(entry, counts, log, () => looked.push(lookAtRecord(entry, surroundings)));
   }
+  counts.figures = looked.filter(({ report }) => report.containers.length > 0).map(figuresOf);
+  counts.errors = looked.flatMap(errorsOf);
   planAll(looked, headroomOf(around.quotas), limits, now);
   steps.decide = lap();
 

@@ -6,6 +6,7 @@ import type { MemoryStatus, RolloutStatus, Tuning } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
 import { bytesOf, type Pair } from '../domain/workload.ts';
 import { type Look, lookAtContainer } from '../recommend/container.ts';
+import { isSame } from '../recommend/guards.ts';
 import type { Pending } from '../recommend/rollouts.ts';
 import type { Range } from '../recommend/step.ts';
 import type { Aftermath } from '../recommend/take-back.ts';
@@ -19,7 +20,7 @@ import { progressOf } from './progress.ts';
 import { type Judge, outcomeOf, pendingOf } from './rollouts.ts';
 import type { RulesInForce } from './rules.ts';
 import { heardByVpa, wantedVpas } from './vpas.ts';
-import type { LiveContainer, OwnedWorkloads, Workload } from './workloads.ts';
+import { inPod, type LiveContainer, type OwnedWorkloads, type Workload } from './workloads.ts';
 
 /** What is looked at, beside the record itself. */
 export type Surroundings = Judge & {
@@ -182,5 +183,7 @@ function lookAt(
   };
   const finding = lookAtContainer(look, rules, now);
   if (throughVpa) finding.rationale += heardByVpa(container, override, finding, defaults);
-  return { workload: workload.ref, name, current, override, look, finding };
+  const asWritten = isSame(container.current, inPod(written, {}));
+  const manifest = asWritten ? current : inPod(written, defaults);
+  return { workload: workload.ref, name, current, manifest, override, look, finding };
 }

@@ -1,9 +1,11 @@
 /** The worker's metrics, in the registry of its own thread. */
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Told } from '../collect/prometheus.ts';
 import { CHANGES } from '../domain/record.ts';
 import { WAITS, type Wait } from '../domain/waits.ts';
+import { FIELDS } from '../domain/workload.ts';
 import { type CycleReport, STEPS } from './cycle.ts';
+import { bounded, overRequestOf } from './figures.ts';
 
 export type WorkerMetrics = {
   finished(report: CycleReport, seconds: number): void;
@@ -109,6 +111,7 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     samples: total('samples', 'Samples that Prometheus looked at for us, where it says so.'),
     seconds: total('seconds', 'Time that Prometheus took for our queries, where it says so.'),
   };
+  const outcomes = outcomeMetrics(registry);
 
   return {
     asked({ outcome, ...told }) {
@@ -128,6 +131,7 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
       conflicts.inc(report.conflicts);
       for (const step of STEPS) steps.set({ step }, report.steps[step]);
       workloads.set(report.workloads);
+      outcomes(report);
       finishedAt.setToCurrentTime();
     },
     failed(seconds) {
@@ -136,4 +140,47 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     },
     overran: () => overruns.inc(),
   };
+}
+
+/** What tuning comes to, by record, for the largest of them; and how well recommendations fit. */
+function outcomeMetrics(registry: Registry): (report: Pick<CycleReport, 'figures' | 'errors'>) => void {
+  // Not `namespace`: Prometheus gives that label to the pod that it scrapes.
+  const labelNames = ['record_namespace', 'record'] as const;
+  const registers = [registry];
+  const ofRecord = (name: string, help: string) =>
+    new Gauge({ name: `oaas_tuner_${name}`, help, labelNames, registers });
+  const requested = ofRecord('requested_bytes', 'Memory that the pods of a record request.');
+  const ratio = ofRecord(
+    'over_request_ratio',
+    'Part of the requested memory that is not in use, by the average of the short window; below 0 where more is in use.',
+  );
+  const kills = ofRecord('oom_kills', 'OOM kills of the pods of a record within the long window.');
+  const saved = new Gauge({
+    name: 'oaas_tuner_saved_bytes',
+    help: 'Memory that the pods of a record would have by their manifests, less what they have; below 0 where tuning gives more.',
+    labelNames: [...labelNames, 'side'] as const,
+    registers,
+  });
+  const error = new Histogram({
+    name: 'oaas_tuner_recommendation_error_ratio',
+    help: 'What a container uses in the short window over what is recommended for it, each once a cycle: p95 over request, maximum over limit.',
+    labelNames: ['side'] as const,
+    buckets: [0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5],
+    registers,
+  });
+  for (const side of FIELDS) error.zero({ side });
+  const show: ReturnType<typeof outcomeMetrics> = ({ figures, errors }) => {
+    // Records come and go; what none has any more must not stay.
+    for (const gauge of [requested, ratio, kills, saved]) gauge.reset();
+    for (const one of bounded(figures)) {
+      const labels = { record_namespace: one.namespace, record: one.record };
+      requested.set(labels, one.requested);
+      kills.set(labels, one.kills);
+      for (const side of FIELDS) saved.set({ ...labels, side }, one.saved[side]);
+      ratio.set(labels, overRequestOf(one));
+    }
+    for (const one of errors) for (const side of FIELDS) error.observe({ side }, one[side]);
+  };
+  show({ figures: [], errors: [] });
+  return show;
 }

@@ -2,6 +2,7 @@
 import { type Decision, decide } from '../admit/decide.ts';
 import type { RecordKind } from '../admit/scope.ts';
 import { asObject, at, type JsonObject } from '../domain/json.ts';
+import type { KnativeBounds } from '../domain/knative-rules.ts';
 import type { Gates } from '../domain/ladder.ts';
 import { OUTCOMES } from '../domain/reasons.ts';
 import type { RolloutStatus, Tuning } from '../domain/record.ts';
@@ -22,7 +23,7 @@ export type Change = { name: string; from: Pair<number>; to: Pair<number> };
 export type Outcome = { changes: Change[]; refused?: string };
 
 /** What a review is judged by, as far as the worker knows it. */
-export type Judge = { gates: Gates; record: RecordKind };
+export type Judge = { gates: Gates; record: RecordKind; knative: KnativeBounds };
 
 /**
  * The answer that admission would give to a rollout request: the same function, on the object as it was listed. So an
@@ -52,12 +53,12 @@ export function outcomeOf(
   return { changes: [], ...(missing && refusal && { refused: `${refusal}, ${OUTCOMES[refusal].means}` }) };
 }
 
-function askAdmission({ namespace, object: oldObject }: Workload, tuning: Tuning, { gates, record }: Judge): Decision {
+function askAdmission({ namespace, object: oldObject }: Workload, tuning: Tuning, judge: Judge): Decision {
   const account = 'the worker';
   const annotations = { ...asObject(at(oldObject, 'metadata', 'annotations')), [ROLLOUT_ANNOTATION]: account };
   const object = { ...oldObject, metadata: { ...asObject(oldObject.metadata), annotations } };
   const request = { uid: '', operation: 'UPDATE', subResource: '', username: account, namespace, object, oldObject };
-  return decide(request, { tuning, storeReady: true, gates, namespacePaused: false, record, ownAccount: account });
+  return decide(request, { ...judge, tuning, storeReady: true, namespacePaused: false, ownAccount: account });
 }
 
 /** @param workload what it is of; its progress is that of the look */

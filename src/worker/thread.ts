@@ -117,7 +117,8 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
     try {
       const report = await cycle(parts, started);
       metrics.finished(report, seconds());
-      log.debug({ ...report, seconds: seconds() }, 'cycle finished');
+      const { figures: _, errors: __, ...counts } = report;
+      log.debug({ ...counts, seconds: seconds() }, 'cycle finished');
     } catch (error) {
       metrics.failed(seconds());
       log.warn({ error: reason(error) }, 'cycle failed');

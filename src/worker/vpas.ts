@@ -11,7 +11,7 @@ import { findContainer, readDecision } from '../record/read-back.ts';
 import { OURS, saidOf, saysTheSame, type VpaContainer, vpaName, vpaOf } from '../record/vpa.ts';
 import type { Cluster } from './cluster.ts';
 import { LeaseLostError } from './guarded.ts';
-import type { LiveContainer, OwnedWorkloads } from './workloads.ts';
+import { inPod, type LiveContainer, type OwnedWorkloads } from './workloads.ts';
 
 /** Those that we made, by the record that owns them: `namespace/name`. */
 export function oursByRecord(vpas: JsonObject[]): Map<string, JsonObject[]> {
@@ -58,11 +58,6 @@ export function vpaContainer(
 ): VpaContainer {
   const templates = [current, written].map((template) => inPod(template, defaults));
   return { name, templates, override, ...(applied && { applied }), ...(recommended && { recommended }) };
-}
-
-/** What a pod of the template gets: a limit alone is the request, too, before the namespace's defaults fill the gaps. */
-function inPod(template: Pair<number>, defaults: Pair<number>): Pair<number> {
-  return template.limit === undefined ? { ...defaults, ...template } : { request: template.limit, ...template };
 }
 
 /**

@@ -125,6 +125,11 @@ export function defaultsOf(limitRanges: JsonObject[], namespace: string): Pair<n
   return defaults;
 }
 
+/** What a pod of the template gets: a limit alone is the request, too, before the namespace's defaults fill the gaps. */
+export function inPod(template: Pair<number>, defaults: Pair<number>): Pair<number> {
+  return template.limit === undefined ? { ...defaults, ...template } : { request: template.limit, ...template };
+}
+
 /** The tightest memory bounds for containers that a namespace's LimitRanges set. */
 export function rangeOf(limitRanges: JsonObject[], namespace: string): Range {
   const range: Range = {};

@@ -1,9 +1,11 @@
 /** Workloads, records and reviews as the tests need them, and the API server's part of an admission. */
+
 import jsonpatch from 'fast-json-patch';
 import type { Context } from '../../src/admit/decide.ts';
 import type { AdmissionRequest } from '../../src/admit/request.ts';
 import { type Answer, answer } from '../../src/admit/review.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
+import { OWN_BOUNDS } from '../../src/domain/knative-rules.ts';
 import type { Tuning } from '../../src/domain/record.ts';
 import { APPLIED_ANNOTATION, memoryOf, type Pair } from '../../src/domain/workload.ts';
 
@@ -77,6 +79,7 @@ export function context(record: Tuning | undefined, more: Partial<Context> = {})
     namespacePaused: false,
     record: { group: 'oaas.io', kind: 'DeploymentRecord' },
     ownAccount: OWN_ACCOUNT,
+    knative: OWN_BOUNDS,
     ...more,
   };
 }

@@ -48,7 +48,7 @@ t.test('a workload whose record is missing says so when it is created, not at ea
 
 t.test('a template that names its revision says why nothing happens, if the record wanted something', async (t) => {
   const named = edited(service([container('function')]), (o) => (o.spec.template.metadata = { name: 'orders-v1' }));
-  t.match(warnings(applied(), named), [/names its revision.*memory stays as in the manifest/]);
+  t.match(warnings(applied(), named), [/names its revision.*memory and concurrency stay as in the manifest/]);
   t.strictSame(warnings(tuning(), named), []);
 });
 

@@ -5,7 +5,14 @@
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
 
-export type LoadResult = { requests: number; failures: number; seconds: number; latenciesMs: Float64Array };
+export type LoadResult = {
+  requests: number;
+  failures: number;
+  seconds: number;
+  latenciesMs: Float64Array;
+  /** the share of the time in which the generator itself was at work: what is left is its headroom */
+  busy: number;
+};
 
 export async function load(
   port: number,
@@ -19,22 +26,26 @@ export async function load(
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port, ca)));
   const latencies: number[] = [];
   let failures = 0;
-  const started = performance.now();
+  const [started, before] = [performance.now(), performance.eventLoopUtilization()];
   const end = started + seconds * 1000;
   await Promise.all(
-    sockets.map(async (socket) => {
-      const answer = answers(socket);
-      while (performance.now() < end) {
-        const sent = performance.now();
-        socket.write(request);
-        if (!(await answer.next())) failures += 1;
-        latencies.push(performance.now() - sent);
-      }
-      socket.destroy();
-    }),
+    sockets.map((socket) =>
+      repeat(socket, request, (ok, tookMs) => {
+        if (!ok) failures += 1;
+        latencies.push(tookMs);
+        return performance.now() < end;
+      }),
+    ),
   );
   const took = (performance.now() - started) / 1000;
-  return { requests: latencies.length, failures, seconds: took, latenciesMs: Float64Array.from(latencies).sort() };
+  const busy = performance.eventLoopUtilization(before).utilization;
+  return {
+    requests: latencies.length,
+    failures,
+    seconds: took,
+    latenciesMs: Float64Array.from(latencies).sort(),
+    busy,
+  };
 }
 
 async function open(port: number, ca: string): Promise<TLSSocket> {
@@ -44,27 +55,36 @@ async function open(port: number, ca: string): Promise<TLSSocket> {
   return socket;
 }
 
-/** Each answer of a connection, as whether its status was 200. */
-function answers(socket: TLSSocket): { next(): Promise<boolean> } {
+/** Sends, waits for the whole answer, and sends again as long as `answered` says so. */
+function repeat(socket: TLSSocket, request: Buffer, answered: (ok: boolean, tookMs: number) => boolean): Promise<void> {
   let buffered = Buffer.alloc(0);
-  let wake: ((ok: boolean) => void) | undefined;
-  socket.on('data', (chunk) => {
-    buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
-    const headEnd = buffered.indexOf('\r\n\r\n');
-    if (headEnd < 0) return;
-    const head = buffered.toString('latin1', 0, headEnd);
-    const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
-    if (buffered.length < headEnd + 4 + length) return;
-    buffered = buffered.subarray(headEnd + 4 + length);
-    wake?.(head.startsWith('HTTP/1.1 200'));
-  });
-  socket.on('close', () => wake?.(false));
-  return {
-    next: () =>
-      new Promise((resolve) => {
-        wake = resolve;
-      }),
+  let sent = 0;
+  const send = () => {
+    sent = performance.now();
+    socket.write(request);
   };
+  return new Promise((resolve) => {
+    socket.on('data', (chunk) => {
+      buffered = buffered.length === 0 ? chunk : Buffer.concat([buffered, chunk]);
+      const length = answerLength(buffered);
+      if (length === undefined || buffered.length < length) return;
+      const ok = buffered.toString('latin1', 0, 12) === 'HTTP/1.1 200';
+      buffered = buffered.subarray(length);
+      if (answered(ok, performance.now() - sent)) send();
+      else socket.destroy();
+    });
+    socket.on('close', resolve);
+    socket.on('error', () => answered(false, performance.now() - sent));
+    send();
+  });
+}
+
+/** @returns how many bytes head and body have; `undefined` before the head is there */
+function answerLength(buffered: Buffer): number | undefined {
+  const headEnd = buffered.indexOf('\r\n\r\n');
+  if (headEnd < 0) return undefined;
+  const length = /content-length: (\d+)/i.exec(buffered.toString('latin1', 0, headEnd))?.[1];
+  return headEnd + 4 + Number(length ?? 0);
 }
 
 /** @param q 0 to 1, of sorted values */

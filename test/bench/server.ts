@@ -1,8 +1,10 @@
 /** One server under load, as a process of its own: `node server.ts <bare | fastify | tuner> <records>`. Prints its port. */
+
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { fastify } from 'fastify';
 import { Registry } from 'prom-client';
+import { OWN_BOUNDS } from '../../src/domain/knative-rules.ts';
 import type { RecordResource } from '../../src/domain/record.ts';
 import { createLog } from '../../src/log.ts';
 import { admissionMetrics } from '../../src/metrics.ts';
@@ -63,7 +65,12 @@ function tuner() {
     ...Array.from({ length: Number(records) - 1 }, (_, index) => record(`other-${index}`)),
   ]);
   const gates = { enforcement: true, enabledByDefault: true };
-  const context = () => ({ gates, record: { group: 'oaas.io', kind: 'DeploymentRecord' }, ownAccount: undefined });
+  const context = () => ({
+    gates,
+    record: { group: 'oaas.io', kind: 'DeploymentRecord' },
+    ownAccount: undefined,
+    knative: OWN_BOUNDS,
+  });
   // As in production, but for the log's text: a line for each of a million identical changes would measure the disk.
   const log = createLog('warn');
   return createReviewServer({
@@ -78,5 +85,5 @@ function tuner() {
 
 const { port } = await start();
 process.send?.({ port });
-process.on('SIGINT', () => process.exit(0));
+for (const end of ['SIGINT', 'disconnect']) process.on(end, () => process.exit(0));
 process.on('message', () => process.send?.({ rss: process.memoryUsage().rss }));

@@ -24,19 +24,25 @@ const update = (object: JsonObject, oldObject: JsonObject) => review(object, { o
 const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
 const filled = (mebibytes: number) => edited(orders, ({ spec }) => (spec.filling = 'x'.repeat(mebibytes * MiB)));
 
-const BAD: Record<string, { body: () => string; status: number }> = {
-  'of 8 MiB': { body: () => JSON.stringify(update(filled(4), filled(4))), status: 413 },
-  'cut off': { body: () => JSON.stringify(review()).slice(0, -20), status: 400 },
-  'not JSON': { body: () => '<xml/>', status: 400 },
-  empty: { body: () => '', status: 400 },
-  'with a __proto__': { body: () => JSON.stringify(review()).replace('"spec"', '"__proto__"'), status: 400 },
-  'of another version': { body: () => JSON.stringify({ ...review(), apiVersion: 'admission.k8s.io/v2' }), status: 400 },
-  'deep and no review': { body: () => nested(500_000), status: 400 },
+const BAD: Record<string, { body: () => string; status?: number; says: RegExp }> = {
+  'of 8 MiB': { body: () => JSON.stringify(update(filled(4), filled(4))), status: 413, says: /too large/ },
+  'cut off': { body: () => JSON.stringify(review()).slice(0, -20), says: /not valid JSON/ },
+  'not JSON': { body: () => '<xml/>', says: /not valid JSON/ },
+  empty: { body: () => '', says: /empty/ },
+  'with a __proto__': {
+    body: () => JSON.stringify(review()).replace('"spec"', '"__proto__"'),
+    says: /not valid JSON/,
+  },
+  'of another version': {
+    body: () => JSON.stringify({ ...review(), apiVersion: 'admission.k8s.io/v2' }),
+    says: /admission\.k8s\.io\/v2/,
+  },
+  'deep and no review': { body: () => nested(500_000), says: /AdmissionReview/ },
 };
 
 t.test('what is no review is refused at once, which the API server takes as "go on without"', async (t) => {
   const tuner = await ready(t);
-  for (const [how, { body, status }] of Object.entries(BAD)) {
+  for (const [how, { body, status = 400, says }] of Object.entries(BAD)) {
     const text = body();
     // Who is refused while he is still sending may see the connection close before he reads why.
     const cutOff = ({ code }: { code?: string }) => ({
@@ -45,10 +51,10 @@ t.test('what is no review is refused at once, which the API server takes as "go 
     const { reply, ms } = await timed(() => tuner.client.post('/mutate', text).catch(cutOff));
     t.equal(reply.status, status, how);
     t.ok(ms < IN_TIME_MS, `${how}: ${ms.toFixed()} ms`);
+    await tuner.line('not answered', (line) => line.status === status && says.test(String(line.error)));
   }
   const counted = 'oaas_tuner_admissions_total{kind="other",operation="other",result="error",reason="bad-review"}';
   t.equal(await tuner.metric(counted), Object.keys(BAD).length);
-  await tuner.line('not answered', ({ status }) => status === 413);
   await keepsItsPromise(t, tuner, 'right');
 });
 
@@ -103,6 +109,10 @@ t.test('what is a review is answered in time, however odd its object', async (t)
     t.equal(reply.body.response?.patch !== undefined, patched, `${how}: ${patched ? 'its values' : 'unchanged'}`);
     t.ok(ms < IN_TIME_MS, `${how}: ${ms.toFixed()} ms`);
   }
+  await tuner.line('a defect: admitted unchanged', ({ err }) => /call stack/.test(JSON.stringify(err)));
+  const defects =
+    'oaas_tuner_admissions_total{kind="Deployment",operation="UPDATE",result="error",reason="internal-error"}';
+  t.equal(await tuner.metric(defects), 1, 'the one that was too deep');
   await keepsItsPromise(t, tuner, 'right');
 });
 
@@ -131,6 +141,8 @@ t.test('senders that take their time keep nobody waiting, and are shown out', as
   await keepsItsPromise(t, tuner, 'right');
   await Promise.all(gone);
   t.ok(performance.now() - started < 60_000, 'nobody may hold a connection for ever');
+  await tuner.line('a caller got no answer', ({ cause }) => cause === 'too-slow');
+  t.equal(await tuner.metric('oaas_tuner_callers_unanswered_total{cause="too-slow"}'), slow.length);
   await keepsItsPromise(t, tuner, 'right');
 });
 

@@ -238,6 +238,11 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
       t.equal(of('Deployment/orders')?.oomLimit, 256 * Mi, 'a kill before the window is no news');
       t.equal(of('Deployment/orders-v2')?.oomLimit, undefined, 'another reason is no OOM kill');
       t.equal(of('Deployment/plain')?.oomLimit, 640 * Mi, 'the largest of several');
+      t.strictSame(
+        ['orders', 'orders-v2', 'plain'].map((name) => of(`Deployment/${name}`)?.kills),
+        [1, undefined, 2],
+        'and each of all pods is counted',
+      );
     },
   );
 

@@ -50,7 +50,7 @@ function play(held: Held, instead: (question: Question) => Partial<QueryResult> 
         const [namespace = '', workload = '', container = ''] = key.split('/');
         if (!namespaces.includes(namespace)) continue;
         for (const [statistic, value] of Object.entries(values)) {
-          const summed = statistic === 'sum' || statistic === 'count';
+          const summed = ['sum', 'count', 'kills'].includes(statistic);
           if (summed === promql.startsWith('sum'))
             rows.push({ labels: { namespace, workload, container, statistic }, value, at: 0 });
         }
@@ -71,7 +71,18 @@ async function collected(prometheus: ReturnType<typeof play>, targets: Target[])
 t.test('a look asks two questions for each window, all at one time', async (t) => {
   const prometheus = play({
     short: { 'shop/orders/function': { sum: 2000, count: 20, p95: 200, max: 300, samples: 20 } },
-    long: { 'shop/orders/function': { sum: 72_720, count: 720, p95: 201, max: 301, samples: 720, oom: 256, rss: 99 } },
+    long: {
+      'shop/orders/function': {
+        sum: 72_720,
+        count: 720,
+        p95: 201,
+        max: 301,
+        samples: 720,
+        oom: 256,
+        rss: 99,
+        kills: 2.04,
+      },
+    },
   });
   t.strictSame(await collected(prometheus, [deployment('orders')]), {
     'shop/Deployment/orders/function': {
@@ -80,6 +91,7 @@ t.test('a look asks two questions for each window, all at one time', async (t) =
       long: { avg: 101, p95: 201, max: 301, samples: 720 },
       oomLimit: 256,
       rss: 99,
+      kills: 2,
     },
   });
   t.equal(prometheus.questions.length, 4);
@@ -124,8 +136,15 @@ t.test(
     };
     const prometheus = play({
       long: {
-        'shop/orders-00001-deployment/user-container': { ...all(500), p95: 280, oom: 256, rss: 50 },
-        'shop/orders-00002-deployment/user-container': { ...all(300), sum: 9000, count: 30, p95: 290, oom: 512 },
+        'shop/orders-00001-deployment/user-container': { ...all(500), p95: 280, oom: 256, rss: 50, kills: 1 },
+        'shop/orders-00002-deployment/user-container': {
+          ...all(300),
+          sum: 9000,
+          count: 30,
+          p95: 290,
+          oom: 512,
+          kills: 3,
+        },
         'shop/orders-00003-deployment/user-container': all(900),
       },
       short: { 'shop/orders-00002-deployment/user-container': all(7) },
@@ -143,6 +162,7 @@ t.test(
         running: { request: 5, limit: 8 },
         oomLimit: 512,
         rss: 50,
+        kills: 4,
       },
     });
   },

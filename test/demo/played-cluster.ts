@@ -33,6 +33,7 @@ export function playCluster(records: RecordResource[], workloads: JsonObject[], 
     workloads: async () => [...live.values()],
     revisionDeployments: async () => [],
     limitRanges: async () => [],
+    knativeConfig: async () => ({ defaults: {}, autoscaler: {} }),
     around: async () => ({ namespaces: [], autoscalers: [], verticalAutoscalers: undefined, quotas: [] }),
     // With the demo's strategy nothing is asked for.
     async requestRollout() {},

@@ -6,10 +6,11 @@ import { readReview } from '../../src/admit/request.ts';
 import { answer } from '../../src/admit/review.ts';
 import { validate } from '../../src/admit/validate.ts';
 import { subjectOf } from '../../src/admit/warnings.ts';
-import type { JsonObject } from '../../src/domain/json.ts';
+import type { Json, JsonObject } from '../../src/domain/json.ts';
 import { type Admitted, admit, create, edited, reapplied, update } from '../admit/objects.ts';
 import { accepts, acceptsAll, everyContainer, sameAmount, stored } from './api-server.ts';
-import { contexts, manifests, oddManifests } from './workloads.ts';
+import { effective, knativeTakes, settingsIn } from './knative.ts';
+import { contexts, manifests, oddManifests, scaled } from './workloads.ts';
 
 const RUNS = { numRuns: Number(process.env.PROPERTY_RUNS ?? 400) };
 
@@ -20,7 +21,7 @@ const lives = fc
     earlier: contexts,
     now: contexts,
     way: fc.constantFrom('label', 'apply', 'replace', 'merge'),
-    change: fc.constantFrom(undefined, undefined, 'image', 'memory', 'drop', 'add'),
+    change: fc.constantFrom(undefined, undefined, 'image', 'memory', 'drop', 'add', 'scaling'),
     respell: fc.boolean(),
   })
   .map(({ manifest, earlier, now, way, change, respell }) => {
@@ -43,6 +44,11 @@ function sent(way: string, manifest: JsonObject, live: JsonObject): JsonObject {
         if (value !== undefined) everyContainer(o)[index].resources[list].memory = value;
       }
     }
+    if (manifest.kind === 'Service') {
+      const { metadata, spec } = templateOf(manifest);
+      if (spec.containerConcurrency !== undefined) podSpec(o).containerConcurrency = spec.containerConcurrency;
+      Object.assign(templateOf(o).metadata?.annotations ?? {}, metadata?.annotations);
+    }
   });
 }
 
@@ -52,6 +58,11 @@ function changed(object: JsonObject, change: string | undefined): JsonObject {
     if (change === 'image') first.image = 'c:3';
     if (change === 'memory') first.resources = { requests: { memory: '777Mi' }, limits: { memory: '999Mi' } };
     if (change === 'drop' && o.spec.template.spec.containers.length > 1) o.spec.template.spec.containers.pop();
+    if (change === 'scaling' && o.kind === 'Service') {
+      const annotations = { ...templateOf(o).metadata?.annotations, 'autoscaling.knative.dev/target': '33' };
+      o.spec.template.metadata = { ...templateOf(o).metadata, annotations };
+      podSpec(o).containerConcurrency = 33;
+    }
     if (change === 'add') o.spec.template.spec.containers.push({ name: 'new', image: 'a:1' });
   });
 }
@@ -76,6 +87,8 @@ const isTuned = (object: JsonObject, name: string) =>
     .concat((podSpec(object).initContainers ?? []).filter((one: JsonObject) => one.restartPolicy === 'Always'))
     .some((one: JsonObject) => one.name === name);
 
+// biome-ignore lint/suspicious/noExplicitAny: generated objects are of the tests' own making
+const templateOf = (object: any) => object.spec.template;
 // biome-ignore lint/suspicious/noExplicitAny: generated objects are of the tests' own making
 const podSpec = (object: any) => object.spec.template.spec;
 const memoryNamed = (object: JsonObject, name: string) => {
@@ -117,6 +130,7 @@ law('an update that was admitted is at rest: the next label changes nothing', li
   const first = admit(update(next, live), now).object;
   const labelled = edited(first, (o) => (o.metadata.labels.rest = 'a'));
   const second = admit(update(labelled, first), now);
+  if (!sameSettings(first, second.object, wishesFor(now))) return false;
   return everyContainer(first).every(({ name }) => {
     const [before, after] = [memoryNamed(first, name), memoryNamed(second.object, name)];
     const override = overrideFor(now, name);
@@ -142,7 +156,52 @@ law('an override that the server would take is injected to the letter', lives, (
   return check(admit(create(author), now).object, author) && check(admit(update(next, live), now).object, next, live);
 });
 
+/** What the record's overrides say about scaling, by name without the prefix. */
+function wishesFor({ tuning }: Context): { [key: string]: Json } {
+  if (!tuning || tuning.enabled === false) return {};
+  const { annotations, ...hard } = tuning.concurrency.overrides;
+  return { ...hard, ...Object.fromEntries(Object.entries(annotations).map(([key, value]) => [bare(key), value])) };
+}
+const bare = (key: string) => key.replace('autoscaling.knative.dev/', '');
+/** With dashes, so that both spellings are one. */
+const called = (name: string) =>
+  name === 'containerConcurrency' ? name : name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+
+/** Whether both say the same about scaling, what these wishes are about aside. */
+function sameSettings(one: JsonObject, other: JsonObject, aside: { [key: string]: Json } = {}): boolean {
+  if (one.kind !== 'Service') return true;
+  const [before, after] = [settingsIn(one), settingsIn(other)];
+  const spared = Object.keys(aside).map(called);
+  return Object.keys({ ...before, ...after }).every(
+    (key) => spared.includes(called(key)) || before[key] === after[key],
+  );
+}
+
+law('an override of a setting is written to the letter, unless Knative would refuse it', lives, ({ author, now }) => {
+  if (author.kind !== 'Service' || !now.tuning) return true;
+  const { object, decision } = admit(create(author), now);
+  const wishes = wishesFor(now);
+  const left = [...(decision?.concurrency?.left.keys() ?? [])].map(bare);
+  const isWritten = (name: string) => effective(settingsIn(object), called(name)) === effective(wishes, called(name));
+  const missing = Object.keys(wishes).filter((name) => !isWritten(name));
+  if (missing.length === 0) return true;
+  // Those were left out, and indeed they would not do beside what the template says.
+  const wish = missing.map((name) => [keyOf(called(name)), effective(wishes, called(name)) as Json]);
+  return (
+    missing.every((name) => left.includes(called(name))) &&
+    !knativeTakes(scaled(object, Object.fromEntries(wish)), now.knative)
+  );
+});
+const keyOf = (name: string) => (name === 'containerConcurrency' ? name : `autoscaling.knative.dev/${name}`);
+
+law('what Knative would take, it still takes', lives, ({ author, next, live, now }) => {
+  if (!knativeTakes(author, now.knative) || !knativeTakes(next, now.knative) || !knativeTakes(live, now.knative))
+    return true;
+  return [create(author), update(next, live)].every((request) => knativeTakes(admit(request, now).object, now.knative));
+});
+
 const ALLOWED = [
+  /^\/spec\/template\/(spec\/containerConcurrency|metadata(\/annotations(\/autoscaling\.knative\.dev~1[A-Za-z-]+)?)?)$/,
   /^\/spec\/template\/spec\/(containers|initContainers)\/\d+\/resources(\/(requests|limits)(\/memory)?)?$/,
   /^\/metadata\/annotations(\/tuning\.oaas\.io~1applied)?$/,
 ];
@@ -150,7 +209,9 @@ const ALLOWED = [
 function staysOnPaths({ operations }: Admitted, object: JsonObject) {
   return operations.every(({ op, path, ...rest }) => {
     if (!ALLOWED.some((pattern) => pattern.test(path))) return false;
-    const isValue = path.endsWith('/memory') || path.endsWith('applied');
+    const isSetting = path.endsWith('containerConcurrency') || path.includes('autoscaling.knative.dev~1');
+    if (isSetting && object.kind !== 'Service') return false;
+    const isValue = isSetting || path.endsWith('/memory') || path.endsWith('applied');
     if (op === 'remove') return isValue;
     const [, list, index] = /(containers|initContainers)\/(\d+)/.exec(path) ?? [];
     if (list === 'initContainers' && podSpec(object).initContainers[Number(index)].restartPolicy !== 'Always')
@@ -160,7 +221,7 @@ function staysOnPaths({ operations }: Admitted, object: JsonObject) {
 }
 
 law(
-  'a patch touches memory, its parents and our annotation, nothing else',
+  'a patch touches memory, the scaling settings, their parents and our annotation, nothing else',
   fc.tuple(lives, oddManifests),
   ([life, odd]) =>
     [
@@ -182,6 +243,7 @@ law('what was acceptable stays acceptable', lives, ({ author, next, live, now, w
 law('an update that leaves the template alone leaves memory alone, overrides aside', lives, (life) => {
   if (life.change) return true;
   const { object } = admit(update(life.next, life.live), life.now);
+  if (!sameSettings(life.live, object, wishesFor(life.now))) return false;
   return everyContainer(life.live).every(({ name }) => {
     const [before, after] = [memoryNamed(life.live, name), memoryNamed(object, name)];
     if (Object.keys(overrideFor(life.now, name)).length > 0) return true;
@@ -195,6 +257,8 @@ law('a new image, with tuning off, brings the manifest back in every way of send
   if (!acceptsAll(manifest as JsonObject)) return true;
   const off = { ...life.now, tuning: undefined, storeReady: true };
   const { object } = admit(update(next, life.live), off);
+  // A setting that Knative refuses stays as it runs, too.
+  if (knativeTakes(manifest as JsonObject, off.knative) && !sameSettings(manifest as JsonObject, object)) return false;
   return everyContainer(manifest).every(({ name }) => {
     const [written, after] = [memoryNamed(manifest as JsonObject, name), memoryNamed(object, name)];
     return sameAmount(written.request, after.request) && sameAmount(written.limit, after.limit);

@@ -1,10 +1,12 @@
 /** Generated workloads, records and settings, from the ordinary to the absurd. */
 import fc from 'fast-check';
 import type { Context } from '../../src/admit/decide.ts';
+import type { ConcurrencyTuning, Knobs } from '../../src/domain/concurrency.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
+import { OWN_BOUNDS } from '../../src/domain/knative-rules.ts';
 import type { Tuning } from '../../src/domain/record.ts';
 import type { Pair } from '../../src/domain/workload.ts';
-import { context, deployment, service, tuning } from '../admit/objects.ts';
+import { context, deployment, edited, service, tuning } from '../admit/objects.ts';
 
 /** Spellings that the API server reads; several mean the same amount. */
 export const quantities = fc.constantFrom(
@@ -18,6 +20,41 @@ const readable: fc.Arbitrary<Json> = fc.oneof(
 const garbage = fc.constantFrom<Json[]>('', 'lots', '12 Gi', '64mi', '-1', -5, 1.5, true, {}, [], '1e', '\n');
 
 const names = ['function', 'odgm', 'sidecar', 'constructor', '__proto__'];
+
+/** Settings as a person writes them, or only a webhook ever sees them; several spellings of what is one to Knative. */
+const SETTINGS: Record<string, Json[]> = {
+  containerConcurrency: [0, 1, 10, 50, 1000],
+  target: ['0.01', '5', '70', '1e2'],
+  'target-burst-capacity': ['-1', '0', '5'],
+  targetBurstCapacity: ['-1', '0', '7'],
+  'min-scale': ['0', '1', '3'],
+  minScale: ['0', '2'],
+  'max-scale': ['0', '1', '3'],
+  metric: ['concurrency', 'rps', 'cpu'],
+  class: ['kpa.autoscaling.knative.dev', 'hpa.autoscaling.knative.dev', 'own.example.com'],
+  window: ['6s', '1h'],
+};
+const ODD_SETTINGS: Json[] = ['ten', '', '-2', null, 7, {}, '1001'];
+type Scaling = { [key: string]: Json };
+
+/** By `containerConcurrency` or full annotation key. */
+function scaling(odd: boolean): fc.Arbitrary<Scaling> {
+  const one = fc.constantFrom(...Object.keys(SETTINGS)).chain((name) => {
+    const value = fc.constantFrom(...(SETTINGS[name] ?? []), ...(odd ? ODD_SETTINGS : []));
+    return value.map((chosen) => [name === 'containerConcurrency' ? name : `autoscaling.knative.dev/${name}`, chosen]);
+  });
+  return fc.array(one, { maxLength: 4 }).map((entries) => Object.fromEntries(entries));
+}
+
+/** The Service whose template says so. */
+export function scaled(object: JsonObject, { containerConcurrency, ...annotations }: Scaling): JsonObject {
+  return edited(object, ({ kind, spec: { template } }) => {
+    if (kind !== 'Service') return;
+    if (containerConcurrency !== undefined) template.spec.containerConcurrency = containerConcurrency;
+    if (Object.keys(annotations).length > 0)
+      template.metadata = { ...template.metadata, annotations: { ...template.metadata?.annotations, ...annotations } };
+  });
+}
 
 type Manifest = { values: fc.Arbitrary<Json>; odd: boolean };
 
@@ -63,8 +100,9 @@ function workload(manifest: Manifest): fc.Arbitrary<JsonObject> {
       initContainers: fc.uniqueArray(containers(manifest), { maxLength: 2, ...options } as never),
       bounded: fc.integer({ min: 0, max: 15 }),
       annotations: fc.constantFrom(undefined, null, {}, { team: 'a' }),
+      settings: scaling(manifest.odd),
     })
-    .map(({ make, containers, initContainers, bounded, annotations }) => {
+    .map(({ make, containers, initContainers, bounded, annotations, settings }) => {
       const taken = manifest.odd ? [] : (containers as JsonObject[]).map(({ name }) => name);
       const others = (initContainers as JsonObject[]).filter(({ name }) => !taken.includes(name));
       const object = make(containers as JsonObject[], {
@@ -72,7 +110,7 @@ function workload(manifest: Manifest): fc.Arbitrary<JsonObject> {
         ...(bounded === 0 && { resources: { limits: { memory: '64Gi' } } }),
       });
       if (annotations !== undefined) Object.assign(object.metadata as JsonObject, { annotations });
-      return object;
+      return scaled(object, settings);
     });
 }
 
@@ -99,6 +137,21 @@ function byKey(keys: string[], values: fc.Arbitrary<Pair<string>>): fc.Arbitrary
 
 const refs = names.flatMap((name) => [`Deployment/orders/${name}`, `KnativeService/orders/${name}`]);
 
+const knobs = fc.constantFrom<Knobs[]>(
+  { target: 5 },
+  { target: 7.5, containerConcurrency: 10 },
+  { containerConcurrency: 60, targetBurstCapacity: -1 },
+);
+const concurrency: fc.Arbitrary<ConcurrencyTuning> = fc
+  .tuple(scaling(false), fc.option(knobs, { nil: undefined }))
+  .map(([{ containerConcurrency, ...annotations }, applied]) => ({
+    overrides: {
+      annotations: annotations as Record<string, string>,
+      ...(typeof containerConcurrency === 'number' && { containerConcurrency }),
+    },
+    applied: applied ? { 'KnativeService/orders': applied } : {},
+  }));
+
 export const records: fc.Arbitrary<Tuning | undefined> = fc.option(
   fc
     .record({
@@ -106,6 +159,7 @@ export const records: fc.Arbitrary<Tuning | undefined> = fc.option(
       enforce: fc.constantFrom(true, true, false),
       overrides: byKey([...names, ...names.map((name) => `orders/${name}`)], overridden),
       applied: byKey(refs, decided),
+      concurrency,
     })
     .map((more) => tuning(more)),
   { nil: undefined, freq: 8 },
@@ -116,7 +170,10 @@ export const gates = fc.record({
   enabledByDefault: fc.constantFrom(true, true, false),
 });
 
+/** Of an administrator who bounds his users. */
+const STRICT = { ...OWN_BOUNDS, mostConcurrency: 50, unlimitedConcurrency: false, mostScale: 2 };
+
 /** What is known and switched on at the moment of one review. */
 export const contexts: fc.Arbitrary<Context> = fc
-  .tuple(records, gates, fc.constantFrom(true, true, true, false))
-  .map(([record, switches, storeReady]) => context(record, { gates: switches, storeReady }));
+  .tuple(records, gates, fc.constantFrom(true, true, true, false), fc.constantFrom(OWN_BOUNDS, OWN_BOUNDS, STRICT))
+  .map(([record, switches, storeReady, knative]) => context(record, { gates: switches, storeReady, knative }));

@@ -29,6 +29,10 @@ t.test('what should be an object and is not, is named', async (t) => {
   t.same(words(withKnativeOverrides({ annotations: 'target' })), [
     `${PATH}.annotations must be an object, was "target"`,
   ]);
+  for (const name of ['', 'a b', '-a', 'a/b', 'x'.repeat(64)]) {
+    t.match(words(withAnnotation(name, '1')), [/keys must be a name after autoscaling.knative.dev/], name);
+  }
+  t.same(words(withAnnotation('x'.repeat(63), '1')), [], 'what Knative may know one day');
 });
 
 t.test('an annotation is text under the autoscaling prefix', async (t) => {
@@ -47,7 +51,7 @@ t.test('each annotation is judged at its bounds as Knative judges it', async (t)
   const rules: [keys: string[], allowed: string[], refused: string[], words: string][] = [
     [
       ['target'],
-      ['0.01', '.5', '1', '200', '+7', '1.'],
+      ['0.01', '.5', '1', '200', '+7', '1.', '1e2', '1E-2'],
       ['0.009', '0', '-1', 'ten', '', ' 1', '.'],
       'a number of at least 0.01',
     ],
@@ -68,6 +72,32 @@ t.test('each annotation is judged at its bounds as Knative judges it', async (t)
       ['0', '1', '999999999'],
       ['-1', '1.5', '', 'x'],
       'a whole number of at least 0',
+    ],
+    [['activation-scale'], ['2', '9'], ['1', '0', '2.0'], 'a whole number of at least 2'],
+    [['panic-window-percentage', 'panicWindowPercentage'], ['1', '100'], ['0.9', '101'], 'a number between 1 and 100'],
+    [
+      ['panic-threshold-percentage', 'panicThresholdPercentage'],
+      ['110', '1000'],
+      ['109.9', '1001'],
+      'a number between 110 and 1000',
+    ],
+    [
+      ['window'],
+      ['6s', '1h', '1m30s', '0.5m', '60000ms', '59m60s'],
+      ['5s', '3601s', '6500ms', '6.5s', '60', '1d', '', '-10s', '1h1s', '0'],
+      'a duration between 6s and 1h in whole seconds',
+    ],
+    [
+      ['scale-down-delay', 'scaleDownDelay'],
+      ['0', '0s', '1h'],
+      ['1.5s', '61m'],
+      'a duration between 0s and 1h in whole seconds',
+    ],
+    [
+      ['scale-to-zero-pod-retention-period', 'scaleToZeroPodRetentionPeriod'],
+      ['0', '1.5s', '1h'],
+      ['61m', 'x'],
+      'a duration between 0s and 1h',
     ],
     [['metric'], ['concurrency', 'rps', 'cpu'], [''], 'the name of a metric'],
     [

@@ -50,7 +50,7 @@ export function live(manifest: Pair<number>, moments: Moment[]): RecordResource 
     if (standing) look.standing = standing;
     if (applied) look.applied = applied;
     const finding = lookAtContainer(look, rules, now);
-    const container = { workload: 'Deployment/orders', name: 'function', current, override, look, finding };
+    const container = { workload: 'Deployment/orders', name: 'function', current, manifest, override, look, finding };
     const found = { enabled: true, enforced, overridden: false, workloads: 1, problems: [], containers: [container] };
     const report = { ...found, window: '6h', settings: rules.changed };
     const next = memoryStatus(report, 'orders', status, newsOf(report, status, now), now);

@@ -26,6 +26,7 @@ export const found = (finding: Partial<Finding> = {}, rest: Partial<ContainerFin
   workload: 'Deployment/orders',
   name: 'function',
   current: values(256, 512),
+  manifest: rest.current ?? values(256, 512),
   override: {},
   look: lookOf(),
   finding: {

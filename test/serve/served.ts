@@ -1,8 +1,10 @@
 /** The HTTPS server on loopback, and a client that trusts its CA only, as the API server does. */
+
 import { Registry } from 'prom-client';
 import { Agent } from 'undici';
 import type { AdmissionReview } from '../../src/admit/review.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
+import { OWN_BOUNDS } from '../../src/domain/knative-rules.ts';
 import type { RecordResource } from '../../src/domain/record.ts';
 import { admissionMetrics } from '../../src/metrics.ts';
 import { issueAuthority, issueLeaf } from '../../src/serve/certificates.ts';
@@ -69,6 +71,7 @@ export async function serve(
     gates: { enforcement: true, enabledByDefault: true },
     record: { group: 'oaas.io', kind: 'DeploymentRecord' },
     ownAccount: undefined,
+    knative: OWN_BOUNDS,
   }),
 ): Promise<Served> {
   const registry = new Registry();

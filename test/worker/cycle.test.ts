@@ -35,7 +35,9 @@ t.test('what was measured becomes the recommendation of the record, with one Eve
     conflicts: 0,
     rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
     steps: report.steps,
+    ...{ figures: report.figures, errors: [{ request: 180 / 224, limit: 210 / 336 }] },
   });
+  t.match(report.figures, [{ namespace: 'shop', record: 'orders', requested: 256 * Mi, used: 110 * Mi }]);
   t.match(cluster.lines, [{ msg: 'recommended', namespace: 'shop', record: 'orders', container: 'function' }]);
 });
 

@@ -375,3 +375,24 @@ t.test('pods that do not become available: the previous values, once; the cooldo
   );
   t.match(applied(cluster), { cooldown_seconds: 86400 });
 });
+
+t.test('what tuning has changed is said once values run, and written when a value or a count moves', async (t) => {
+  const cluster = orders();
+  await cluster.work(usage, NOW);
+  t.equal(cluster.status('orders')?.outcome, undefined, 'asked for, and not there yet');
+  await cluster.work(usage, NOW + MINUTE);
+  const since = '2026-01-31T10:01:00.000Z';
+  t.match(cluster.status('orders')?.outcome, {
+    ...{ since, before: { request: '512Mi', limit: '1Gi' }, after: { request: '368Mi', limit: '720Mi' } },
+    summary: 'request 512Mi -> 368Mi, limit 1Gi -> 720Mi, over-request 78.5% -> 70.1%',
+  });
+  t.match(cluster.status('orders')?.containers, [{ manifest: { request: '512Mi', limit: '1Gi' } }]);
+  const { length } = cluster.writes;
+  for (let minute = 2; minute < 30; minute += 1) await cluster.work(usage, NOW + minute * MINUTE);
+  t.equal(cluster.writes.length, length, 'nothing to add meanwhile');
+  for (let minute = 30; minute < 180; minute += 1) await cluster.work(usage, NOW + minute * MINUTE);
+  t.match(cluster.status('orders')?.outcome, { since, before: { request: '512Mi' }, after: { request: '224Mi' } });
+  cluster.amend('orders', ({ spec }) => ({ spec: { ...spec, nfr: { memory_tuning: { enforce: false } } } }));
+  await cluster.work(usage, NOW + 180 * MINUTE);
+  t.equal(cluster.status('orders')?.outcome, undefined, 'switched off');
+});

@@ -47,6 +47,7 @@ function churning(): { cluster: Cluster; names(): string[]; churn(): void; writt
     workloads: async () => [...stored.keys()].map((name) => deployment(name)),
     revisionDeployments: async () => [],
     limitRanges: async () => [],
+    knativeConfig: async () => ({ defaults: {}, autoscaler: {} }),
     around: async () => ({ namespaces: [], autoscalers: [], verticalAutoscalers: undefined, quotas: [] }),
     async requestRollout() {},
     async writeVpa() {},

@@ -130,6 +130,7 @@ export function playCluster(
     workloads: async () => [...live.values()],
     revisionDeployments: async () => revisions,
     limitRanges: async () => limitRanges,
+    knativeConfig: async () => ({ defaults: {}, autoscaler: {} }),
     async writeVpa(vpa) {
       const name = textAt(vpa, 'metadata', 'name');
       writes.push(name);

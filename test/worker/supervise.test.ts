@@ -108,10 +108,10 @@ t.test('the real thread works: a cycle against an API server that fails, then on
   await until('metrics before the first cycle', () =>
     supervised.metrics().includes('oaas_tuner_cycles_total{outcome="ok"} 0'),
   );
-  // Records, Deployments, Knative Services, Revisions' Deployments, LimitRanges, and four that stand around workloads.
-  await answer(9, 'refuse');
+  // Records, Deployments, Knative Services, Revisions' Deployments, LimitRanges, four that stand around workloads, Knative's two.
+  await answer(11, 'refuse');
   await cycles('failed', 1);
-  await answer(9, 'reply');
+  await answer(11, 'reply');
   await cycles('ok', 1);
   // None yet, unless the machine was so busy that these took longer than their second, too.
   const overran = () => Number(/^oaas_tuner_cycles_overrun_total (\d+)$/m.exec(supervised.metrics())?.[1]);
@@ -120,7 +120,7 @@ t.test('the real thread works: a cycle against an API server that fails, then on
   // Longer than the interval of a second: there is nothing else to wait for.
   await sleep(1100);
   late.reply({ metadata: { resourceVersion: '1' }, items: [] });
-  await answer(8, 'reply');
+  await answer(10, 'reply');
   await cycles('ok', 2);
   t.equal(overran(), earlier + 1, 'a cycle that is too long is said');
   t.strictSame(lines, [], 'it did not die');
