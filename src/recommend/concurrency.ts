@@ -5,7 +5,7 @@
 import type { Knobs } from '../domain/concurrency.ts';
 import { readable } from '../domain/quantity.ts';
 import type { Load } from '../domain/usage.ts';
-import { carries, distrust, type Fit } from './fit.ts';
+import { carries, distrust, type Fit, hundredths } from './fit.ts';
 import { percent } from './memory.ts';
 import type { Resolved } from './target.ts';
 
@@ -228,8 +228,4 @@ function isDeep(load: ServiceFacts['load']): boolean {
 
 function fullness({ limit, short = 0, long = 0 }: MemoryNow): number {
   return Math.max(short, long) / limit;
-}
-
-export function hundredths(value: number): number {
-  return Math.round(value * 100) / 100;
 }

@@ -48,10 +48,10 @@ export function fitMemory(points: readonly Point[]): Fit | undefined {
   return {
     base: Math.round(base),
     slope: Math.round(slope),
-    quality: differs === 0 ? 0 : Math.round(Math.max(0, 1 - left / differs) * 100) / 100,
+    quality: differs === 0 ? 0 : hundredths(Math.max(0, 1 - left / differs)),
     samples: points.length,
-    from: sorted[tenth] ?? 0,
-    to: sorted[points.length - 1 - tenth] ?? 0,
+    from: hundredths(sorted[tenth] ?? 0),
+    to: hundredths(sorted[points.length - 1 - tenth] ?? 0),
   };
 }
 
@@ -77,6 +77,10 @@ function median(values: number[]): number {
   const half = Math.floor(sorted.length / 2);
   const high = sorted[half] ?? 0;
   return sorted.length % 2 === 1 ? high : ((sorted[half - 1] ?? 0) + high) / 2;
+}
+
+export function hundredths(value: number): number {
+  return Math.round(value * 100) / 100;
 }
 
 function total(values: number[]): number {

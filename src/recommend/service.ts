@@ -7,7 +7,6 @@ import type { Change } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
 import {
   doubtLoad,
-  hundredths,
   type Observed,
   observeLoad,
   type Proposal,
@@ -15,6 +14,7 @@ import {
   type ServiceFacts,
   type Wanted,
 } from './concurrency.ts';
+import { hundredths } from './fit.ts';
 import { coolsUntil } from './guards.ts';
 import { percent } from './memory.ts';
 import { cooldownOf } from './step.ts';
