@@ -51,7 +51,7 @@ function headline({ phase, message, workloads, request, limit, containers, rollo
     ({ workload, name, current, manifest, override, recommended, applied, source, observed, doubt, trouble }) => [
       [workload, name, source, observed !== undefined, doubt !== undefined, trouble],
       [current, manifest, override, recommended, applied].map(
-        (values) => values && [values.request, values.limit, at(values, 'at')],
+        (values) => values && [values.request, values.limit, at(values, 'at'), at(values, 'unneeded_since')],
       ),
     ],
   );

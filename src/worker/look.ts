@@ -15,7 +15,7 @@ import type { Range } from '../recommend/step.ts';
 import type { Aftermath } from '../recommend/take-back.ts';
 import type { KnativeDefaults } from '../recommend/target.ts';
 import { previousConcurrency } from '../record/concurrency-read-back.ts';
-import { findContainer, findRollout, moment, previousStatus, readApplied, readDecision } from '../record/read-back.ts';
+import { findContainer, findRollout, moment, previousStatus, readApplied, readStanding } from '../record/read-back.ts';
 import type { ContainerFinding, Report } from '../record/report.ts';
 import { followRollout, waits } from '../record/rollouts.ts';
 import { appliedOf } from '../record/status.ts';
@@ -194,7 +194,7 @@ function lookOf(
   const { name, written } = container;
   const before = findContainer(previous, workload.ref, name);
   const override = overrideOf(tuning, workload.name, name);
-  const [standing, applied] = [readDecision(before?.recommended), readApplied(before?.applied)];
+  const [standing, applied] = [readStanding(before?.recommended), readApplied(before?.applied)];
   const measured = usage.get(usageKey(workload.namespace, workload.ref, name));
   // What the template leaves open the pods may have got from a LimitRange.
   const current = { ...measured?.running, ...container.current };
