@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { accessOf } from '../collect/access.ts';
+import { createLoadCollector } from '../collect/load.ts';
 import { createPrometheus } from '../collect/prometheus.ts';
 import { createCollector } from '../collect/usage.ts';
 import { createApi } from '../kube/api.ts';
@@ -99,11 +100,15 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
   const rules = rulesOf(settings);
   const collect = createCollector(prometheus, settings);
   const past = createPast(prometheus, settings, rules, settings.intervalSeconds);
+  const collectLoad = createLoadCollector(prometheus, settings);
   const patienceMs = Math.max(settings.intervalSeconds * 1000, 2 * QUERY_TIMEOUT_MS);
   const parts: Parts = {
     cluster,
     known: knownPast(past, settings.enforcementBacktest === 'required' && settings.enforcement, log),
     usage: (targets, now) => collect(targets, now, AbortSignal.timeout(patienceMs)),
+    ...(settings.knative && {
+      load: (targets, now) => collectLoad(targets, now, AbortSignal.timeout(patienceMs)),
+    }),
     storesCatchUp: () => sleep(CATCH_UP_MS),
     rules,
     limits: { perNamespace: settings.rolloutsPerNamespace, perCluster: settings.rolloutsPerCluster },

@@ -1,10 +1,21 @@
 /** docs/precedence.md is what is promised; the real admission has to keep it in every combination of its columns. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import type { AdmissionRequest } from '../../src/admit/request.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
-import { memoryOf, PAUSED_ANNOTATION, type Pair } from '../../src/domain/workload.ts';
+import { memoryOf, PAUSED_ANNOTATION, type Pair, ROLLOUT_ANNOTATION } from '../../src/domain/workload.ts';
 import { readTuning } from '../../src/record/wishes.ts';
-import { admit, container, context, create, deployment, edited, service, update } from '../admit/objects.ts';
+import {
+  admit,
+  container,
+  context,
+  create,
+  deployment,
+  edited,
+  OWN_ACCOUNT,
+  service,
+  update,
+} from '../admit/objects.ts';
 import { recordOf } from '../record/records.ts';
 import { gatesOf } from './ladder-scenario.ts';
 
@@ -18,7 +29,7 @@ const COLUMNS = {
   enabled: ['true', 'false', 'unsaid'],
   profile: ['dev', 'edge', 'full'],
   paused: ['no', 'workload', 'record', 'namespace'],
-  change: ['template', 'other'],
+  change: ['template', 'request', 'other'],
 } as const;
 
 type Column = keyof typeof COLUMNS;
@@ -107,18 +118,15 @@ function admitted(kind: keyof typeof WORKLOADS, one: Record<string, string>): Pa
     );
   const written = file(sidesOf(SAYS['what the manifest says'], manifest));
   const running = file(SAYS['what runs']);
-  const request =
-    word.change === 'other'
-      ? update(
-          edited(running, (object) =>
-            Object.assign(object.metadata, { annotations: { ...annotations, note: 'hello' } }),
-          ),
-          running,
-        )
-      : one.operation === 'update'
-        ? update(written, running)
-        : create(written);
-  const { object } = admit(request, now);
+  const annotated = (more: object) =>
+    edited(running, ({ metadata }) => Object.assign(metadata, { annotations: { ...annotations, ...more } }));
+  const requests: Record<string, () => AdmissionRequest> = {
+    template: () => (one.operation === 'update' ? update(written, running) : create(written)),
+    request: () => update(annotated({ [ROLLOUT_ANNOTATION]: 'now' }), running, { username: OWN_ACCOUNT }),
+    // A person's note, or a person who writes what only the worker may.
+    other: () => update(annotated({ [one.operation === 'update' ? 'note' : ROLLOUT_ANNOTATION]: 'now' }), running),
+  };
+  const { object } = admit(requests[word.change ?? '']?.() as AdmissionRequest, now);
   // biome-ignore lint/suspicious/noExplicitAny: tests know the shape of their own objects
   return memoryOf((object as any).spec.template.spec.containers[0]);
 }
@@ -135,8 +143,9 @@ for (const kind of Object.keys(WORKLOADS) as (keyof typeof WORKLOADS)[]) {
     ];
     const columns = Object.entries({ ...COLUMNS, override: sides });
     for (const one of combinations([...columns, ...more])) {
-      // What runs is not of the manifest, and an update of metadata is an update.
-      if (one.change === 'other' && (one.manifest !== 'both' || one.operation !== 'update')) continue;
+      // What runs is not of the manifest.
+      if (one.change !== 'template' && one.manifest !== 'both') continue;
+      if (one.change === 'request' && one.operation !== 'update') continue;
       const got = admitted(kind, one);
       for (const field of ['request', 'limit'] as const) {
         const override = [field, 'both'].includes(one.override ?? '') ? 'yes' : 'no';
