@@ -63,7 +63,6 @@ export async function setStage(
   const parts: Parts = {
     cluster,
     usage: async (targets, now) => usageOf(targets, recordings, settings, now),
-    known: {},
     storesCatchUp: async () => {},
     rules: rulesOf(settings),
     limits: { perNamespace: settings.rolloutsPerNamespace, perCluster: settings.rolloutsPerCluster },

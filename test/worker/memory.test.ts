@@ -88,7 +88,6 @@ t.test('hundreds of cycles over records that come and go leave the heap as it wa
       );
     },
     rules: RULES,
-    known: {},
     storesCatchUp: async () => {},
     limits: { perNamespace: 2, perCluster: 10 },
     strategy: 'rollout',
