@@ -141,6 +141,12 @@ const TABLE = {
     'percent',
     'The largest step of an applied value, relative to what runs.',
   ),
+  memoryRules: choice(
+    `${OPRC}MEMORY_RULES`,
+    'requirement',
+    ['requirement', 'adaptive'],
+    "Which rules recommend memory: the requirement's, or those that did better in replays of real histories (docs/quality.md); they know none of the four factors below.",
+  ),
   requestP95Factor: factor(`${OPRC}REQUEST_P95_FACTOR`, 1.2, 'The request is at least the observed p95 times this …'),
   requestAvgFactor: factor(`${OPRC}REQUEST_AVG_FACTOR`, 1.5, '… and at least the observed average times this.'),
   requestMin: bytes(`${OPRC}REQUEST_MIN`, 64 * Mi, 'The smallest request that is recommended.'),

@@ -7,6 +7,7 @@ import t from 'tap';
 const ORDER = [
   'main',
   'explain',
+  'backtest',
   'app',
   'serve',
   'worker',

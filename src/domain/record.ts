@@ -56,6 +56,12 @@ export type Phase = (typeof PHASES)[number];
 /** A request and limit with the moment at which they were decided (RFC 3339). */
 export type Decision = { request: string; limit: string; at: string };
 
+/** A recommendation that stands. */
+export type Recommendation = Decision & {
+  /** since when less would do (RFC 3339): after a long window of that it is lowered */
+  unneeded_since?: string;
+};
+
 /** Applied values, with what is needed to take them back. */
 export type AppliedDecision = Decision & {
   /** what ran before, until the values have lasted a cooldown */
@@ -75,7 +81,7 @@ export type ContainerStatus = {
   /** what a pod would get by the manifest alone, where that is not what runs */
   manifest?: Pair<string>;
   observed?: { ws_avg: string; ws_p95: string; ws_max: string; window: string };
-  recommended?: Decision;
+  recommended?: Recommendation;
   applied?: AppliedDecision;
   /** what a person wrote in the record's overrides for this container */
   override?: Pair<string>;
@@ -148,7 +154,7 @@ export type Evidence = {
   manifest?: Pair<string>;
   override?: Pair<string>;
   /** what stood before */
-  recommended?: Decision;
+  recommended?: Recommendation;
   applied?: AppliedDecision;
   enforced?: boolean;
   /** since when the applied values ran, and whether the workload was not available any more */

@@ -2,11 +2,13 @@
  * The memory rules (seed, "Recommendation algorithm"): what was observed of a container → the request and limit that
  * would fit it, with the sentence that lets a person recompute both.
  */
-import { formatBytes, Ki, readable } from '../domain/quantity.ts';
+import { formatBytes, Ki, Mi, readable } from '../domain/quantity.ts';
 import type { Usage } from '../domain/usage.ts';
 
 /** Every number of the rules; sizes in bytes. */
 export type MemoryRules = {
+  /** the requirement's rules, or those that did better in replays of real histories (docs/quality.md) */
+  memoryRules: 'requirement' | 'adaptive';
   /** request ≥ p95 × this */
   requestP95Factor: number;
   /** request ≥ average × this */
@@ -31,7 +33,13 @@ export type MemoryRules = {
 export type Observed = { avg: number; p95: number; max: number };
 
 /** Bytes, with the rules that decided, in the order in which they did. */
-export type Proposal = { request: number; limit: number; reasons: string[] };
+export type Proposal = {
+  request: number;
+  limit: number;
+  reasons: string[];
+  /** made from data that can be doubted, so that it was kept from lowering anything */
+  raiseOnly?: true;
+};
 
 /**
  * The larger of the two windows, so that a rise is followed at once and a fall only when the long window agrees.
@@ -61,24 +69,21 @@ export function proposeMemory(observed: Observed, rules: MemoryRules, oomLimit?:
     reasons.push(`max counted as ${readable(max)} after an OOM kill at ${formatBytes(oomLimit)}`);
   }
 
-  const [requestRule, rawRequest] = largest([
-    [`p95-based with ${percent(rules.requestP95Factor - 1)} headroom`, scale(observed.p95, rules.requestP95Factor)],
-    [`average-based with ${percent(rules.requestAvgFactor - 1)} headroom`, scale(observed.avg, rules.requestAvgFactor)],
-    [`the minimum request`, rules.requestMin],
-  ]);
+  const set = rules.memoryRules === 'adaptive' ? adaptive(observed, max, rules) : requirement(observed, max, rules);
+  const [requestRule, rawRequest] = largest(set.request);
   const roundedRequest = roundUp(rawRequest, rules.roundTo);
   const request = clamp(roundedRequest, rules.requestMin, rules.requestMax);
 
-  const maxLimit = scale(max, rules.limitMaxFactor);
-  const byMax = maxLimit > scale(request, rules.limitRequestFactor);
-  const roundedLimit = roundUp(Math.max(maxLimit, scale(request, rules.limitRequestFactor)), rules.roundTo);
+  const [maxRule, maxLimit] = set.limit;
+  const byMax = maxLimit > scale(request, set.limitPerRequest);
+  const roundedLimit = roundUp(Math.max(maxLimit, scale(request, set.limitPerRequest)), rules.roundTo);
   const limit = Math.max(clamp(roundedLimit, rules.limitMin, rules.limitMax), request);
 
   // The seed shows the limit before rounding as a multiple of the unrounded request: 216Mi, 324Mi. Where the request was
   // clamped only the clamped one explains the limit.
   const shownRequest = request === roundedRequest ? rawRequest : request;
-  const shownLimit = byMax ? maxLimit : scale(shownRequest, rules.limitRequestFactor);
-  const limitRule = byMax ? `; limit max-based with ${percent(rules.limitMaxFactor - 1)} headroom: ` : ', ';
+  const shownLimit = byMax ? maxLimit : scale(shownRequest, set.limitPerRequest);
+  const limitRule = byMax ? `; limit ${maxRule}: ` : ', ';
   reasons.push(
     `${requestRule}: ${readable(rawRequest)}${limitRule}${readable(shownLimit)}`,
     `rounded to ${formatBytes(roundedRequest)} and ${formatBytes(roundedLimit)}`,
@@ -87,6 +92,47 @@ export function proposeMemory(observed: Observed, rules: MemoryRules, oomLimit?:
   if (limit !== roundedLimit) reasons.push(clampReason('limit', roundedLimit, limit));
   return { request, limit, reasons };
 }
+
+/** How a rationale names a rule, and the bytes that it asks for. */
+type Rule = [string, number];
+
+/** The largest of `request`, and of `limit` and the request times `limitPerRequest`. */
+type RuleSet = (
+  observed: Observed,
+  max: number,
+  rules: MemoryRules,
+) => { request: Rule[]; limit: Rule; limitPerRequest: number };
+
+const requirement: RuleSet = ({ p95, avg }, max, rules) => ({
+  request: [
+    [`p95-based with ${percent(rules.requestP95Factor - 1)} headroom`, scale(p95, rules.requestP95Factor)],
+    [`average-based with ${percent(rules.requestAvgFactor - 1)} headroom`, scale(avg, rules.requestAvgFactor)],
+    [`the minimum request`, rules.requestMin],
+  ],
+  limit: [`max-based with ${percent(rules.limitMaxFactor - 1)} headroom`, scale(max, rules.limitMaxFactor)],
+  limitPerRequest: rules.limitRequestFactor,
+});
+
+const ADAPTIVE = { requestP95Factor: 1.05, limitMaxFactor: 1.5, limitBytes: 512 * Mi };
+
+/**
+ * A request costs what it reserves, a limit costs only when it is reached. So the request stays close to what is used,
+ * and the limit far from it: what kills is no slow growth but a sudden rise, and its size does not depend on how much
+ * is used otherwise.
+ */
+const adaptive: RuleSet = ({ p95 }, max, rules) => {
+  const { requestP95Factor, limitMaxFactor, limitBytes } = ADAPTIVE;
+  const byFactor: Rule = [`max-based with ${percent(limitMaxFactor - 1)} headroom`, scale(max, limitMaxFactor)];
+  const byBytes: Rule = [`max-based with ${formatBytes(limitBytes)} headroom`, max + limitBytes];
+  return {
+    request: [
+      [`p95-based with ${percent(requestP95Factor - 1)} headroom`, scale(p95, requestP95Factor)],
+      [`the minimum request`, rules.requestMin],
+    ],
+    limit: largest([byFactor, byBytes]),
+    limitPerRequest: 1,
+  };
+};
 
 /** What the container would have reached without the kill, as VPA estimates it (`--oom-bump-up-ratio`, `-min-bump-up-bytes`). */
 function maxAfterOom(max: number, rules: MemoryRules, oomLimit?: number): number {
@@ -113,7 +159,7 @@ function clamp(bytes: number, min: number, max: number): number {
 }
 
 /** The first of the largest: rules are listed in the order in which they are named when they tie. */
-function largest(rules: [string, number][]): [string, number] {
+function largest(rules: Rule[]): Rule {
   return rules.reduce((best, rule) => (rule[1] > best[1] ? rule : best));
 }
 

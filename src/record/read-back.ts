@@ -1,9 +1,16 @@
 /** What an earlier cycle wrote into the status, read without trusting it: others can write there too. */
 import { asObject, at, type Json } from '../domain/json.ts';
 import { readBytes } from '../domain/quantity.ts';
-import type { AppliedDecision, ContainerStatus, Decision, MemoryStatus, RolloutStatus } from '../domain/record.ts';
+import type {
+  AppliedDecision,
+  ContainerStatus,
+  Decision,
+  MemoryStatus,
+  Recommendation,
+  RolloutStatus,
+} from '../domain/record.ts';
 import { bytesOf } from '../domain/workload.ts';
-import type { Applied, Decided } from '../recommend/guards.ts';
+import type { Applied, Decided, Standing } from '../recommend/guards.ts';
 
 /** Our part of a record's status as the last cycle left it; what is unreadable in there counts as absent. */
 export function previousStatus(status: unknown): MemoryStatus | undefined {
@@ -49,6 +56,13 @@ export function readDecision(decision: Decision | undefined): Decided | undefine
   const [request, limit, when] = [readBytes(decision?.request), readBytes(decision?.limit), moment(decision?.at)];
   if (request === undefined || limit === undefined || Number.isNaN(when)) return undefined;
   return { request, limit, at: when };
+}
+
+/** The same with since when less would do; what is unreadable of that counts as absent. */
+export function readStanding(recommendation: Recommendation | undefined): Standing | undefined {
+  const decided = readDecision(recommendation);
+  const since = moment(recommendation?.unneeded_since);
+  return decided && { ...decided, ...(!Number.isNaN(since) && { unneededSince: since }) };
 }
 
 /** The same with what is needed to take the values back; what is unreadable of that is left out. */

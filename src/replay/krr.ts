@@ -25,13 +25,13 @@ export function krrProposal(peak: number): number {
 }
 
 /**
- * A scan each hour, as often as the enforcer takes up a new one, and pods that are recreated for it: its webhook itself
- * only sees pods that somebody else recreates. Request and limit are each left alone when they are off by no more than
- * the threshold (`enforcer/patch_manager.py`).
+ * A scan each hour, as often as the enforcer takes up a new one, and pods that are recreated when it says something new:
+ * its webhook itself only sees pods that somebody else recreates. A side of the manifest that is off by no more than the
+ * threshold is left as it is, and so is the pod where that makes an invalid pair (`enforcer/patch_manager.py`).
  */
 export const krr: Policy = {
   name: 'KRR',
-  begin() {
+  begin(manifest) {
     const scan = createClock(RELOAD_SECONDS);
     /** the largest sample of each hour, by hours since the epoch; the two weeks' are kept */
     const peaks = new Map<number, number>();
@@ -47,9 +47,10 @@ export const krr: Policy = {
       if (!scan(at) || points < POINTS) return running;
       for (const old of peaks.keys()) if (old < hour - HISTORY_HOURS) peaks.delete(old);
       const value = krrProposal(Math.max(...peaks.values()));
-      const keep = (from: number | undefined) =>
+      const patched = (from: number | undefined) =>
         from !== undefined && Math.abs(value - from) <= from * UPDATE_RATIO ? from : value;
-      return { request: keep(running.request), limit: keep(running.limit) };
+      const [request, limit] = [patched(manifest.request), patched(manifest.limit)];
+      return request <= limit ? { request, limit } : manifest;
     };
   },
 };

@@ -4,7 +4,7 @@
  */
 import { windowOf } from '../collect/recorded.ts';
 import type { Usage, WindowUsage } from '../domain/usage.ts';
-import { lookAtContainer, type Rules } from '../recommend/container.ts';
+import { type Look, lookAtContainer, type Rules } from '../recommend/container.ts';
 import type { Applied, Decided } from '../recommend/guards.ts';
 import type { Policy } from './replay.ts';
 import { createClock, createWindow } from './window.ts';
@@ -33,17 +33,20 @@ export function ours(name: string, rules: Rules, intervalSeconds: number): Polic
         window.add(at, bytes);
         if (killedAt !== undefined) kills.push({ at, limit: killedAt });
         if (!cycle(at)) return running;
-        kills = kills.filter((kill) => kill.at > at - longWindowSeconds * 1000);
         if (longRead(at)) long = windowOf([window.last(longWindowSeconds)]);
         const short = windowOf([window.last(shortWindowSeconds)]);
-        const usage: Usage = { partial: false, ...(short && { short }), ...(long && { long }) };
-        if (kills.length > 0) usage.oomLimit = Math.max(...kills.map(({ limit }) => limit));
-        const look = {
-          ...{ usage, current: running, enforced: true, fixed: {}, written, range: {} },
-          ...(standing && { standing }),
-          ...(applied && { applied }),
-          ...(since !== undefined && { aftermath: { since } }),
-        };
+        const usage: Usage = { partial: false };
+        if (short) usage.short = short;
+        if (long) usage.long = long;
+        if (kills.length > 0) {
+          kills = kills.filter((kill) => kill.at > at - longWindowSeconds * 1000);
+          const limit = Math.max(...kills.map((kill) => kill.limit));
+          if (kills.length > 0) usage.oomLimit = limit;
+        }
+        const look: Look = { usage, current: running, enforced: true, fixed: {}, written, range: {} };
+        if (standing) look.standing = standing;
+        if (applied) look.applied = applied;
+        if (since !== undefined) look.aftermath = { since };
         const finding = lookAtContainer(look, rules, at);
         standing = finding.recommended;
         if (finding.applied && finding.applied.at !== applied?.at) since = at;

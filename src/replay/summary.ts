@@ -56,6 +56,27 @@ export function summarize(tallies: Tally[]): Summary {
   };
 }
 
+/** On how many containers a policy did better, and worse, than another one. */
+export type Comparison = { fewerKills: number; moreKills: number; lessRequested: number; moreRequested: number };
+
+/** Two over-requests of a container that differ by less are the same to a person. */
+const CLEARLY = 0.05;
+
+/** @param mine of the same containers, in the same order, as `theirs` */
+export function compare(mine: Tally[], theirs: Tally[]): Comparison {
+  const comparison: Comparison = { fewerKills: 0, moreKills: 0, lessRequested: 0, moreRequested: 0 };
+  for (const [index, a] of mine.entries()) {
+    const b = theirs[index];
+    if (!b) continue;
+    if (a.kills < b.kills) comparison.fewerKills += 1;
+    if (a.kills > b.kills) comparison.moreKills += 1;
+    const over = ({ request }: Tally) => request.over / request.steps;
+    if (over(a) < over(b) - CLEARLY) comparison.lessRequested += 1;
+    if (over(a) > over(b) + CLEARLY) comparison.moreRequested += 1;
+  }
+  return comparison;
+}
+
 function add(a: Tally, b: Tally): Tally {
   const side = (key: 'request' | 'limit') => ({
     steps: a[key].steps + b[key].steps,

@@ -3,6 +3,7 @@
  * each record's status → the requests for rollouts. One record's trouble never stops the others.
  */
 import type { RecordKind } from '../admit/scope.ts';
+import type { Loads } from '../collect/load.ts';
 import type { Collected } from '../collect/usage.ts';
 import { textAt } from '../domain/json.ts';
 import { readBounds } from '../domain/knative-rules.ts';
@@ -12,8 +13,11 @@ import type { Wait } from '../domain/waits.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
 import type { RolloutLimits } from '../recommend/rollouts.ts';
-import { eventsOf, rolloutEvents, troubleEvents } from '../record/events.ts';
-import { isNews } from '../record/news.ts';
+import { readKnativeDefaults } from '../recommend/target.ts';
+import { previousConcurrency } from '../record/concurrency-read-back.ts';
+import { concurrencyStatus, knobNews } from '../record/concurrency-status.ts';
+import { eventsOf, knobEvents, rolloutEvents, troubleEvents } from '../record/events.ts';
+import { isNews, isNewsOfKnobs } from '../record/news.ts';
 import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
 import { aroundBy, headroomOf } from './around.ts';
@@ -31,6 +35,8 @@ import { byRecord, defaultsOf, type OwnedWorkloads, rangeOf, type Workload } fro
 export type Parts = {
   cluster: Cluster;
   usage(targets: Workload[], now: number): Promise<Collected>;
+  /** What is known of the requests of Knative Services; absent where Knative is switched off. */
+  load?(targets: Workload[], now: number): Promise<Loads>;
   /** Resolves when the replicas that answer reviews have most likely seen the statuses that were just written. */
   storesCatchUp(): Promise<void>;
   rules: RulesInForce;
@@ -115,10 +121,20 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     counts.trouble = reason(error);
     log.warn({ error: counts.trouble }, 'usage could not be read');
   }
+  let load: Loads | undefined;
+  let loadTrouble: string | undefined;
+  try {
+    // Memory goes on alone.
+    if (counts.trouble === undefined) load = await parts.load?.(observed, now);
+  } catch (error) {
+    loadTrouble = reason(error);
+    log.warn({ error: loadTrouble }, 'requests could not be read');
+  }
   steps.collect = lap();
 
   const aroundOf = aroundBy(around);
   const knative = readBounds(knativeConfig);
+  const knativeDefaults = readKnativeDefaults(knativeConfig);
   const ranges = Map.groupBy(limitRanges, (one) => textAt(one, 'metadata', 'namespace'));
   const rangesOf = (namespace: string) => ranges.get(namespace) ?? [];
   const vpas = oursByRecord(around.verticalAutoscalers ?? []);
@@ -127,6 +143,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     const { namespace, name } = entry.record.metadata;
     const surroundings = {
       ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, now },
+      ...{ load, loadTrouble, knativeDefaults },
       around: aroundOf(namespace),
       range: rangeOf(rangesOf(namespace), namespace),
       defaults: defaultsOf(rangesOf(namespace), namespace),
@@ -212,24 +229,27 @@ async function write(
   const decided = memoryStatus(report, name, previous, news, now);
   const refusal = vpas && (await sayToVpa(vpas.wanted(decided), vpas.standing, cluster));
   const status: MemoryStatus = refusal === undefined ? decided : { ...decided, phase: 'Degraded', message: refusal };
+  const before = previousConcurrency(record.status);
+  const knobs = knobNews(report, before, now);
+  const concurrency = concurrencyStatus(report, before, knobs, status.rollouts ?? [], now);
   counts.containers += report.containers.length;
   for (const rollout of status.rollouts ?? []) {
     if (isUnderWay(rollout)) counts.rollouts.underWay += 1;
     const { waiting } = counts.rollouts;
     if (rollout.reason && rollout.state === 'Waiting') waiting[rollout.reason] = (waiting[rollout.reason] ?? 0) + 1;
   }
-  if (!isNews(status, previous)) return;
-  await cluster.writeStatus(record, status);
+  if (!isNews(status, previous) && !isNewsOfKnobs(concurrency, before)) return;
+  await cluster.writeStatus(record, status, concurrency);
   counts.written += 1;
 
-  for (const entry of news) {
+  for (const entry of [...news, ...knobs]) {
     counts[entry.change] += 1;
     log.info({ namespace, record: name, ...entry }, entry.change);
   }
   const failures = rolloutEvents(status.rollouts ?? [], previous?.rollouts);
   counts.rollouts.failed += failures.length;
   const troubles = troubleEvents(status.containers, previous?.containers);
-  for (const event of [...eventsOf(news), ...failures, ...troubles]) {
+  for (const event of [...eventsOf(news), ...knobEvents(knobs), ...failures, ...troubles]) {
     // The status has it already; a lost Event is no reason to lose the next.
     await cluster
       .emit(record, event)

@@ -1,16 +1,21 @@
 /** One look at one record: what its containers use and should have, and how far its workloads' rollouts are. */
+import type { Loads } from '../collect/load.ts';
 import { type Collected, usageKey } from '../collect/usage.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { isEnabled, isEnforced, overrideOf } from '../domain/ladder.ts';
-import type { MemoryStatus, RolloutStatus, Tuning } from '../domain/record.ts';
+import type { MemoryStatus, RecordResource, RolloutStatus, Tuning } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
 import { bytesOf, type Pair } from '../domain/workload.ts';
-import { type Look, lookAtContainer } from '../recommend/container.ts';
+import { type Finding, type Look, lookAtContainer } from '../recommend/container.ts';
+import { fitMemory } from '../recommend/fit.ts';
 import { isSame } from '../recommend/guards.ts';
+import { lookAtPair } from '../recommend/pairing.ts';
 import type { Pending } from '../recommend/rollouts.ts';
 import type { Range } from '../recommend/step.ts';
 import type { Aftermath } from '../recommend/take-back.ts';
-import { findContainer, findRollout, moment, previousStatus, readApplied, readDecision } from '../record/read-back.ts';
+import type { KnativeDefaults } from '../recommend/target.ts';
+import { previousConcurrency } from '../record/concurrency-read-back.ts';
+import { findContainer, findRollout, moment, previousStatus, readApplied, readStanding } from '../record/read-back.ts';
 import type { ContainerFinding, Report } from '../record/report.ts';
 import { followRollout, waits } from '../record/rollouts.ts';
 import { appliedOf } from '../record/status.ts';
@@ -19,6 +24,7 @@ import { type Around, holdOf } from './around.ts';
 import { progressOf } from './progress.ts';
 import { type Judge, outcomeOf, pendingOf } from './rollouts.ts';
 import type { RulesInForce } from './rules.ts';
+import { readService } from './services.ts';
 import { heardByVpa, wantedVpas } from './vpas.ts';
 import { inPod, type LiveContainer, type OwnedWorkloads, type Workload } from './workloads.ts';
 
@@ -29,6 +35,11 @@ export type Surroundings = Judge & {
   troubles: Collected['troubles'];
   trouble: string | undefined;
   range: Range;
+  /** what is known of requests; absent where Knative is switched off, or nothing is known of them */
+  load: Loads | undefined;
+  /** why requests could not be read */
+  loadTrouble: string | undefined;
+  knativeDefaults: KnativeDefaults;
   /** what the namespace gives to containers that name no memory, in bytes */
   defaults: Pair<number>;
   around: Around;
@@ -88,6 +99,13 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     settings: rules.changed,
     ...(trouble !== undefined && { trouble }),
   };
+  const { load, loadTrouble } = around;
+  if ((load || (loadTrouble ?? trouble) !== undefined) && workloads.some(({ revisions }) => revisions)) {
+    const told = loadTrouble ?? workloads.map(({ ref }) => load?.troubles.get(`${namespace}/${ref}`)).find(Boolean);
+    report.services = [];
+    if (told !== undefined) report.loadTrouble = told;
+    if (load?.absent) report.noKnativeMetrics = true;
+  }
   const looked: Looked = { entry, previous, report, rollouts: [] };
   if (vpas) {
     const wanted = (status: MemoryStatus) =>
@@ -103,12 +121,19 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     const since = last.state === 'Requested' ? moment(last.id) : moment(last.at);
     const progress = progressOf(workload.object, Number.isNaN(since) ? undefined : since);
     const aftermath: Aftermath = { ...progress, ...(!Number.isNaN(since) && { since }) };
-    const found = workload.containers.map((container) =>
-      lookAt(workload, container, { ...around, enforced, byVpa, aftermath, previous, tuning }),
-    );
+    const context = { ...around, enforced, byVpa, aftermath, previous, tuning };
+    const looks = workload.containers.map((container) => lookOf(workload, container, context));
+    const pair = lookAtConcurrency(workload, looks, record, context);
+    const found = looks.map((look, index) => findingOf(workload, look, pair?.containers[index], context));
     report.containers.push(...found);
+    if (pair) report.services?.push({ workload: workload.ref, ...pair.service });
     if (hold) looked.rollouts.push({ workload, entry: waits(last, hold.reason, hold.detail), decidedAt: 0 });
-    else if (enforced && !byVpa) looked.rollouts.push(lookAtRollout(workload, found, last, progress, tuning, around));
+    else if (enforced && !byVpa) {
+      const knobs = pair?.service.finding.applied;
+      const applied = knobs ? { [workload.ref]: knobs } : {};
+      const decided = pair ? { ...tuning, concurrency: { ...tuning.concurrency, applied } } : tuning;
+      looked.rollouts.push(lookAtRollout(workload, found, last, progress, decided, around));
+    }
     // Kept for the day on which enforcement is switched on again: its cooldown still counts.
     else if (last.at !== undefined) {
       looked.rollouts.push({ workload, entry: { workload: workload.ref, state: 'Done', at: last.at }, decidedAt: 0 });
@@ -158,15 +183,18 @@ type OfContainer = Surroundings & {
   tuning: Tuning;
 };
 
-function lookAt(
+/** A container before it is looked at. */
+type Before = { container: LiveContainer; current: Pair<number>; override: Pair<string>; look: Look };
+
+function lookOf(
   workload: Workload,
   container: LiveContainer,
-  { usage, previous, range, rules, now, tuning, enforced, byVpa, aftermath, defaults }: OfContainer,
-): ContainerFinding {
+  { usage, previous, range, tuning, enforced, byVpa, aftermath }: OfContainer,
+): Before {
   const { name, written } = container;
   const before = findContainer(previous, workload.ref, name);
   const override = overrideOf(tuning, workload.name, name);
-  const [standing, applied] = [readDecision(before?.recommended), readApplied(before?.applied)];
+  const [standing, applied] = [readStanding(before?.recommended), readApplied(before?.applied)];
   const measured = usage.get(usageKey(workload.namespace, workload.ref, name));
   // What the template leaves open the pods may have got from a LimitRange.
   const current = { ...measured?.running, ...container.current };
@@ -181,9 +209,40 @@ function lookAt(
     ...(standing && { standing }),
     ...(applied && { applied }),
   };
-  const finding = lookAtContainer(look, rules, now);
-  if (throughVpa) finding.rationale += heardByVpa(container, override, finding, defaults);
-  const asWritten = isSame(container.current, inPod(written, {}));
-  const manifest = asWritten ? current : inPod(written, defaults);
-  return { workload: workload.ref, name, current, manifest, override, look, finding };
+  return { container, current, override, look };
+}
+
+/** Memory and concurrency of a Knative Service together; `undefined` for anything else, and where nothing is known of requests. */
+function lookAtConcurrency(
+  workload: Workload,
+  looks: Before[],
+  record: RecordResource,
+  { load, knative, knativeDefaults, tuning, enforced, byVpa, aftermath, rules, now }: OfContainer,
+): ReturnType<typeof lookAtPair> | undefined {
+  if (!load || !workload.revisions) return undefined;
+  const alone = readService(workload, {
+    ...{ loads: load.loads, tuning, bounds: knative, defaults: knativeDefaults, aftermath },
+    previous: previousConcurrency(record.status),
+    // VPA knows no requests.
+    enforced: enforced && !byVpa,
+  });
+  const points = load.loads.get(`${workload.namespace}/${workload.ref}`)?.points ?? {};
+  const containers = looks.map(({ container: { name }, look }) => {
+    const fit = fitMemory(points[name] ?? []);
+    return { name, look, ...(fit && { fit }) };
+  });
+  return lookAtPair(alone, containers, rules, now);
+}
+
+function findingOf(
+  { ref }: Workload,
+  { container, current, override, look: alone }: Before,
+  paired: { look: Look; finding: Finding } | undefined,
+  { rules, now, byVpa, enforced, defaults }: OfContainer,
+): ContainerFinding {
+  const { look, finding } = paired ?? { look: alone, finding: lookAtContainer(alone, rules, now) };
+  if (byVpa && enforced) finding.rationale += heardByVpa(container, override, finding, defaults);
+  const asWritten = isSame(container.current, inPod(look.written, {}));
+  const manifest = asWritten ? current : inPod(look.written, defaults);
+  return { workload: ref, name: container.name, current, manifest, override, look, finding };
 }

@@ -4,6 +4,7 @@ import { changedSettings, type Settings } from '../settings.ts';
 
 /** Every setting that a number can depend on. */
 const RULES = [
+  'memoryRules',
   'shortWindowSeconds',
   'longWindowSeconds',
   'scrapeIntervalSeconds',
@@ -30,13 +31,20 @@ export type RulesInForce = Rules & { changed: Readonly<Record<string, string>> }
 export function rulesOf(settings: Settings): RulesInForce {
   // Nothing else than these: a rule that reads another setting does not compile.
   const chosen = Object.fromEntries(RULES.map((key) => [key, settings[key]])) as Pick<Settings, (typeof RULES)[number]>;
+  const enoughSeconds = enough(settings);
   return {
     ...chosen,
+    enoughSeconds,
     hysteresisRatio: settings.hysteresisPercent / 100,
     stepRatio: settings.stepPercent / 100,
-    minSamples: Math.max(1, Math.floor(settings.shortWindowSeconds / settings.scrapeIntervalSeconds)),
+    minSamples: Math.max(1, Math.floor(enoughSeconds / settings.scrapeIntervalSeconds)),
     changed: changedSettings(settings, RULES),
   };
+}
+
+/** The adaptive rules leave so little above what is used that they need to have seen a container's start, which takes longer. */
+function enough({ memoryRules, shortWindowSeconds, longWindowSeconds }: Settings): number {
+  return memoryRules === 'adaptive' ? Math.min(3600, longWindowSeconds) : shortWindowSeconds;
 }
 
 /** `enabled` for records that do not say (seed: true in edge and full, false in dev). */

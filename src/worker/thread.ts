@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
 import { accessOf } from '../collect/access.ts';
+import { createLoadCollector } from '../collect/load.ts';
 import { createPrometheus } from '../collect/prometheus.ts';
 import { createCollector } from '../collect/usage.ts';
 import { createApi } from '../kube/api.ts';
@@ -95,10 +96,14 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
     told: metrics.asked,
   });
   const collect = createCollector(prometheus, settings);
+  const collectLoad = createLoadCollector(prometheus, settings);
   const patienceMs = Math.max(settings.intervalSeconds * 1000, 2 * QUERY_TIMEOUT_MS);
   const parts: Parts = {
     cluster,
     usage: (targets, now) => collect(targets, now, AbortSignal.timeout(patienceMs)),
+    ...(settings.knative && {
+      load: (targets, now) => collectLoad(targets, now, AbortSignal.timeout(patienceMs)),
+    }),
     storesCatchUp: () => sleep(CATCH_UP_MS),
     rules: rulesOf(settings),
     limits: { perNamespace: settings.rolloutsPerNamespace, perCluster: settings.rolloutsPerCluster },

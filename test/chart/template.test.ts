@@ -173,17 +173,44 @@ t.test('with cert-manager the tuner may touch neither the Secret nor the configu
   t.equal(objects.filter(({ kind }) => kind === 'Secret').length, 0);
 });
 
-t.test('no role says more than the file, and every one is bound to our account alone', { skip }, async (t) => {
-  const objects = await template(folder);
+const GATE = 'settings.OPRC_CRM_FEATURES_NFR_ENFORCEMENT=true';
+const strategy = (name: string) => `settings.OPRC_CRM_ENFORCEMENT_STRATEGY=${name}`;
+
+/** Beside `oaas-tuner`, in the cluster and in its own namespace: what else it may do, by what is set. */
+const ROLES: [sets: string[], more: string[]][] = [
+  [[], ['certificates']],
+  [[strategy('vpa')], ['certificates']],
+  [[GATE], ['certificates', 'rollouts']],
+  [[GATE, strategy('admission')], ['certificates']],
+  [
+    [GATE, strategy('vpa')],
+    ['certificates', 'vpa'],
+  ],
+  [[BY_CERT_MANAGER], []],
+  [[BY_CERT_MANAGER, GATE], ['rollouts']],
+];
+
+t.test('it may do what its settings call for, as the file says it, and nobody but its account', { skip }, async (t) => {
   const files = parseAllDocuments(readFileSync(join(CHART, 'files/role.yaml'), 'utf8')).map((one) => one.toJS());
-  for (const { kind, metadata, rules } of files) {
-    t.strictSame(one(objects, kind, metadata.name).rules, rules);
-    t.match(one(objects, `${kind}Binding`, metadata.name), {
-      roleRef: { kind, name: metadata.name },
-      subjects: [{ kind: 'ServiceAccount', name: 'oaas-tuner', namespace: 'oaas-system' }],
-    });
+  for (const [sets, more] of ROLES) {
+    const objects = await template(folder, ...sets);
+    const expected = ['oaas-tuner', ...more.map((name) => `oaas-tuner-${name}`)];
+    const roles = objects.filter(({ kind }) => /Role$/.test(kind));
+    t.strictSame([...new Set(roles.map(({ metadata }) => metadata.name))].sort(), expected, sets.join());
+    for (const { kind, metadata, rules } of files.filter(({ metadata }) => expected.includes(metadata.name))) {
+      t.strictSame(one(objects, kind, metadata.name).rules, rules);
+      t.match(one(objects, `${kind}Binding`, metadata.name), {
+        roleRef: { kind, name: metadata.name },
+        subjects: [{ kind: 'ServiceAccount', name: 'oaas-tuner', namespace: 'oaas-system' }],
+      });
+    }
   }
-  t.equal(objects.filter(({ kind }) => /Role$/.test(kind)).length, files.length);
+});
+
+t.test('as long as the gate is closed it may write no workload', { skip }, async (t) => {
+  const rules = (await template(folder)).filter(({ kind }) => kind === 'ClusterRole').flatMap(({ rules }) => rules);
+  const onWorkloads = rules.filter(({ resources }) => /deployments|services/.test(resources.join()));
+  t.strictSame([...new Set(onWorkloads.flatMap(({ verbs }) => verbs))], ['list']);
 });
 
 t.test('monitoring is there for who wants it', { skip }, async (t) => {

@@ -29,6 +29,7 @@ export interface Manifest {
   version?: string;
   annotations?: Record<string, string>;
   replicas?: number;
+  minReadySeconds?: number;
   usage?: string;
   ownerReferences?: object[];
   revisionName?: string;
@@ -70,7 +71,14 @@ export function manifest(from: Manifest = {}): string {
       ...(from.annotations && { annotations: from.annotations }),
       ...(from.ownerReferences && { ownerReferences: from.ownerReferences }),
     },
-    spec: knative ? { template } : { replicas: from.replicas ?? 1, selector: { matchLabels: { app: name } }, template },
+    spec: knative
+      ? { template }
+      : {
+          replicas: from.replicas ?? 1,
+          selector: { matchLabels: { app: name } },
+          ...(from.minReadySeconds && { minReadySeconds: from.minReadySeconds }),
+          template,
+        },
   });
 }
 

@@ -49,9 +49,11 @@ const rules = fc
     limitMax: fc.constantFrom('8Gi', '8Gi', '5Gi', '100Gi'),
     short: fc.constantFrom(600, 600, 60),
     oom: fc.constantFrom('100Mi', '1Gi'),
+    memoryRules: fc.constantFrom('requirement', 'adaptive'),
   })
-  .map(({ factor, roundTo, step, hysteresis, cooldown, limitMax, short, oom }) =>
+  .map(({ factor, roundTo, step, hysteresis, cooldown, limitMax, short, oom, memoryRules }) =>
     rulesFrom({
+      OPRC_CRM_MEMORY_RULES: memoryRules,
       OPRC_CRM_REQUEST_P95_FACTOR: String(factor / 100),
       OPRC_CRM_REQUEST_AVG_FACTOR: String(1 + factor / 500),
       OPRC_CRM_LIMIT_REQUEST_FACTOR: String(1 + factor / 400),

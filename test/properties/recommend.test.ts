@@ -56,9 +56,11 @@ const rules: fc.Arbitrary<Rules> = fc
     requestMax: fc.integer({ min: 64, max: 8192 }),
     step: fc.integer({ min: 20, max: 100 }),
     hysteresis: fc.integer({ min: 0, max: 100 }),
+    memoryRules: fc.constantFrom('requirement', 'adaptive'),
   })
-  .map(({ factor, roundTo, requestMax, step, hysteresis }) =>
+  .map(({ factor, roundTo, requestMax, step, hysteresis, memoryRules }) =>
     rulesFrom({
+      OPRC_CRM_MEMORY_RULES: memoryRules,
       OPRC_CRM_REQUEST_P95_FACTOR: String(factor / 100),
       OPRC_CRM_LIMIT_REQUEST_FACTOR: String(1 + factor / 400),
       OPRC_CRM_ROUND_TO: `${roundTo}Mi`,

@@ -6,6 +6,8 @@ import { RULES, rulesFrom } from './rules.ts';
 
 const propose = (avg: number, p95: number, max: number, oomLimit?: number) =>
   proposeMemory(measured(avg, p95, max), RULES, oomLimit && oomLimit * Mi);
+const adaptive = (avg: number, p95: number, max: number, oomLimit?: number) =>
+  proposeMemory(measured(avg, p95, max), rulesFrom({ OPRC_CRM_MEMORY_RULES: 'adaptive' }), oomLimit && oomLimit * Mi);
 const because = (...args: Parameters<typeof propose>) => propose(...args).reasons.join('; ');
 
 t.test("the seed's example: avg 110Mi, p95 180Mi and max 210Mi give 224Mi and 336Mi", async (t) => {
@@ -147,4 +149,27 @@ t.test('what was observed is whole KiB, rounded up, so that a reader can recompu
   const usage = steady(0, 0, 0);
   usage.short = { avg: 1, p95: Ki, max: Ki + 0.5, samples: 20 };
   t.same(observe(usage), { avg: Ki, p95: Ki, max: 2 * Ki });
+});
+
+t.test('the adaptive rules: p95 + 5 % for the request, whatever the average', async (t) => {
+  t.same(inMi(adaptive(400, 400, 400)), [432, 912], '420Mi');
+  t.match(adaptive(400, 400, 400).reasons[0], 'p95-based with 5% headroom: 420Mi; limit max-based with');
+  t.same(inMi(adaptive(1, 2, 3))?.[0], 64);
+  t.match(adaptive(1, 2, 3).reasons[0], /^the minimum request: 64Mi/);
+});
+
+t.test('the adaptive limit is the larger of max + 512Mi and max + 50 %', async (t) => {
+  t.same(inMi(adaptive(1, 2, 1024))?.[1], 1536, 'both are the same');
+  t.match(adaptive(1, 2, 1024).reasons[0], 'limit max-based with 50% headroom: 1536Mi');
+  t.same(inMi(adaptive(1, 2, 1023))?.[1], 1536, '1535Mi');
+  t.match(adaptive(1, 2, 1023).reasons[0], 'limit max-based with 512Mi headroom: 1535Mi');
+  t.same(inMi(adaptive(1, 2, 1025))?.[1], 1552, '1537.5Mi');
+});
+
+t.test('after an OOM kill the adaptive limit leaves its headroom above what would have been used', async (t) => {
+  t.same(inMi(adaptive(100, 100, 200, 1000))?.[1], 1808, '1000Mi × 1.2 × 1.5 = 1800Mi');
+});
+
+t.test('clamps and rounding are those of the settings, also for the adaptive rules', async (t) => {
+  t.same(inMi(adaptive(5000, 5000, 9000)), [4096, 8192]);
 });

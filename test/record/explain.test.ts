@@ -158,10 +158,8 @@ t.test('a record that was never looked at has nothing to explain', async (t) => 
 t.test(
   'after more changes than the history holds, all that it holds and all that stands is still explained',
   async (t) => {
-    // Every second look asks for much more, or much less: each is a decision.
-    const looks = Array.from({ length: 14 }, (_, count) =>
-      moment({ usage: steady(100, 100 + 400 * (count % 2), 1000) }),
-    );
+    // Every look asks for a quarter more: each is a decision.
+    const looks = Array.from({ length: 14 }, (_, count) => moment({ usage: steady(100, 100 * 1.25 ** count, 2000) }));
     const record = live(values(256, 512), looks);
     const { history, evidence = [] } = memoryOfRecord(record);
     t.equal(history.length, 10);
@@ -179,4 +177,13 @@ t.test('a decision that stands is explained when its line has long left the hist
   const lines = drawn(record).join('\n');
   t.match(lines, '✓ recommended  224Mi/336Mi');
   t.match(lines, '✓ applied      224Mi/368Mi');
+});
+
+t.test('a decision of the adaptive rules is decided again by them, from the status alone', async (t) => {
+  const rules = rulesFrom({ OPRC_CRM_MEMORY_RULES: 'adaptive' });
+  const record = live(values(256, 512), [moment({ ...SEED, rules }), moment({ ...SEED, rules, minutes: 1 })]);
+  const lines = drawn(record);
+  t.same(crosses(record), []);
+  t.match(lines.join('\n'), 'OPRC_CRM_MEMORY_RULES=adaptive');
+  t.match(lines.join('\n'), '✓ recommended  192Mi/736Mi');
 });

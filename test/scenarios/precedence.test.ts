@@ -1,12 +1,23 @@
 /** docs/precedence.md is what is promised; the real admission has to keep it in every combination of its columns. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import type { AdmissionRequest } from '../../src/admit/request.ts';
 import { AUTOSCALING } from '../../src/domain/concurrency.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
 import { settingsOf } from '../../src/domain/knative-rules.ts';
-import { memoryOf, PAUSED_ANNOTATION, type Pair } from '../../src/domain/workload.ts';
+import { memoryOf, PAUSED_ANNOTATION, type Pair, ROLLOUT_ANNOTATION } from '../../src/domain/workload.ts';
 import { readTuning } from '../../src/record/wishes.ts';
-import { admit, container, context, create, deployment, edited, service, update } from '../admit/objects.ts';
+import {
+  admit,
+  container,
+  context,
+  create,
+  deployment,
+  edited,
+  OWN_ACCOUNT,
+  service,
+  update,
+} from '../admit/objects.ts';
 import { recordOf } from '../record/records.ts';
 import { gatesOf } from './ladder-scenario.ts';
 
@@ -20,7 +31,7 @@ const COLUMNS = {
   enabled: ['true', 'false', 'unsaid'],
   profile: ['dev', 'edge', 'full'],
   paused: ['no', 'workload', 'record', 'namespace'],
-  change: ['template', 'other'],
+  change: ['template', 'request', 'other'],
 } as const;
 
 type Column = keyof typeof COLUMNS;
@@ -109,20 +120,25 @@ function admitted(kind: keyof typeof WORKLOADS, one: Record<string, string>): Pa
     );
   const written = file(sidesOf(SAYS['what the manifest says'], manifest));
   const running = file(SAYS['what runs']);
-  const request =
-    word.change === 'other'
-      ? update(
-          edited(running, (object) =>
-            Object.assign(object.metadata, { annotations: { ...annotations, note: 'hello' } }),
-          ),
-          running,
-        )
-      : one.operation === 'update'
-        ? update(written, running)
-        : create(written);
-  const { object } = admit(request, now);
+  const { object } = admit(requestOf(one, written, running), now);
   // biome-ignore lint/suspicious/noExplicitAny: tests know the shape of their own objects
   return memoryOf((object as any).spec.template.spec.containers[0]);
+}
+
+/** The change of which the case tells. */
+function requestOf(
+  { change, operation }: Record<string, string>,
+  written: JsonObject,
+  running: JsonObject,
+): AdmissionRequest {
+  const annotated = (key: string) =>
+    edited(running, ({ metadata }) =>
+      Object.assign(metadata, { annotations: { ...metadata.annotations, [key]: 'now' } }),
+    );
+  if (change === 'template') return operation === 'update' ? update(written, running) : create(written);
+  if (change === 'request') return update(annotated(ROLLOUT_ANNOTATION), running, { username: OWN_ACCOUNT });
+  // A person's note, or a person who writes what only the worker may.
+  return update(annotated(operation === 'update' ? 'note' : ROLLOUT_ANNOTATION), running);
 }
 
 for (const kind of Object.keys(WORKLOADS) as (keyof typeof WORKLOADS)[]) {
@@ -137,8 +153,9 @@ for (const kind of Object.keys(WORKLOADS) as (keyof typeof WORKLOADS)[]) {
     ];
     const columns = Object.entries({ ...COLUMNS, override: sides });
     for (const one of combinations([...columns, ...more])) {
-      // What runs is not of the manifest, and an update of metadata is an update.
-      if (one.change === 'other' && (one.manifest !== 'both' || one.operation !== 'update')) continue;
+      // What runs is not of the manifest.
+      if (one.change !== 'template' && one.manifest !== 'both') continue;
+      if (one.change === 'request' && one.operation !== 'update') continue;
       const got = admitted(kind, one);
       for (const field of ['request', 'limit'] as const) {
         const override = [field, 'both'].includes(one.override ?? '') ? 'yes' : 'no';
@@ -207,10 +224,7 @@ function scaled(one: Record<string, string>): Map<string, Json> {
   const annotations = word.paused === 'workload' ? PAUSED : {};
   const written = serviceWith(scalesOf(SCALES['what the manifest says'], manifest), annotations);
   const running = serviceWith(SCALES['what runs'], annotations);
-  const noted = edited(running, ({ metadata }) => Object.assign(metadata, { labels: { ...metadata.labels, a: 'b' } }));
-  const other = word.change === 'other' ? update(noted, running) : undefined;
-  const request = other ?? (one.operation === 'update' ? update(written, running) : create(written));
-  return settingsOf(admit(request, now).object);
+  return settingsOf(admit(requestOf(one, written, running), now).object);
 }
 
 t.test('KnativeService: its concurrency gets what the page says, setting by setting', async (t) => {
@@ -223,7 +237,8 @@ t.test('KnativeService: its concurrency gets what the page says, setting by sett
     ['operation', ['create', 'update']],
   ];
   for (const one of combinations(columns)) {
-    if (one.change === 'other' && (one.manifest !== 'both' || one.operation !== 'update')) continue;
+    if (one.change !== 'template' && one.manifest !== 'both') continue;
+    if (one.change === 'request' && one.operation !== 'update') continue;
     const got = scaled(one);
     for (const setting of SETTINGS) {
       const gets = promised({ ...one, override: isIn(setting, one.override) ? 'yes' : 'no' } as Case);
