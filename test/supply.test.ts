@@ -1,9 +1,9 @@
 /** What the image holds is enough, and nothing more is needed: its files in a clean folder, installed, started, asked. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { request } from 'undici';
@@ -19,6 +19,11 @@ const lines = text('Dockerfile').split('\n');
 const instruction = (name: string) =>
   lines.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
 const { dependencies, devDependencies } = JSON.parse(text('package.json'));
+
+/** What the image sets. */
+const environment: Record<string, string> = Object.fromEntries(
+  instruction('ENV').flatMap((line) => line.split(' ').map((pair) => pair.split('=') as [string, string])),
+);
 
 /** What is copied out of the repository; the last word of a COPY is where to. */
 const copied = [
@@ -37,6 +42,12 @@ t.test('only what runs goes into the image, as nobody in particular, on the Node
   t.strictSame(instruction('ARG'), [`BASE=node:${packages['node_modules/node'].version}-slim`]);
   t.equal(instruction('FROM').length, 2);
   for (const from of instruction('FROM')) t.match(from, /^\$\{BASE\}/);
+});
+
+t.test('the image keeps its memory as small as npm start does', async (t) => {
+  const [command = ''] = instruction('CMD');
+  t.equal(JSON.parse(command).join(' '), JSON.parse(text('package.json')).scripts.start);
+  t.match(environment, { NODE_ENV: 'production', MALLOC_ARENA_MAX: '2', NODE_COMPILE_CACHE: /^\/app\// });
 });
 
 t.test('every dependency has its reason in the ADR, and every reason its dependency', async (t) => {
@@ -94,7 +105,8 @@ t.test(
     const [, ...args] = JSON.parse(command) as string[];
     const env = {
       PATH: process.env.PATH,
-      NODE_ENV: 'production',
+      ...environment,
+      NODE_COMPILE_CACHE: join(folder, 'cache'),
       KUBECONFIG: cluster.kubeconfig,
       OPRC_CRM_PROFILE: 'full',
       OPRC_CRM_PROM_URL: prometheus.url,
@@ -105,6 +117,18 @@ t.test(
       OAAS_TUNER_TLS_DIR: join(folder, 'certs'),
       OAAS_TUNER_DRAIN_SECS: '0',
     };
+    const [, warm = ''] = instruction('RUN');
+    await promisify(execFile)('/bin/sh', ['-c', warm], {
+      cwd: folder,
+      env: {
+        ...environment,
+        PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+        NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE,
+      },
+    });
+    t.notOk(existsSync(join(folder, 'certs')), 'no key is made for all who run the image');
+    const compiled = readdirSync(env.NODE_COMPILE_CACHE, { recursive: true }).length;
+    t.ok(compiled > 500, `${compiled} files are compiled already`);
     const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let printed = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (printed += chunk));

@@ -72,13 +72,12 @@ const MOST_CONTAINERS = 1_000;
 
 export function decide(request: AdmissionRequest, context: Context): Decision {
   const { oldObject } = request;
-  const nothing = { containers: [], leftAlone: false, book: new Map() };
   const skip = outOfScope(request, context.record);
-  if (skip) return { ...nothing, reason: skip };
+  if (skip) return skipped(skip);
   const object = withKnownNames(request.object, oldObject);
   const containers = tunedContainers(object);
-  if (containers.length === 0) return { ...nothing, reason: 'no-containers' };
-  if (containers.length > MOST_CONTAINERS) return { ...nothing, reason: 'too-many-containers' };
+  if (containers.length === 0) return skipped('no-containers');
+  if (containers.length > MOST_CONTAINERS) return skipped('too-many-containers');
 
   const oldBook = readBook(oldObject) ?? new Map();
   const updates = request.operation === 'UPDATE';
@@ -88,24 +87,28 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   const book = ownBook && (!untouched || sameBook(ownBook, oldBook)) ? ownBook : oldBook;
   // Without a book on either side, reading the templates by it would only compare them a second time.
   const asWrittenBefore = () => book.size + oldBook.size > 0 && sameTemplate(object, oldObject, book, oldBook);
-  const leftAlone = updates && !asksForRollout(request, object, context) && (untouched || asWrittenBefore());
+  const wanted = wantedOf(object, context);
+  const settings = wantedConcurrency(object, context);
+  const wantsApplied = () =>
+    containers.some((container) => wanted(container).rungs.includes('applied')) ||
+    [...settings.values()].some(({ rung }) => rung === 'applied');
+  const leftAlone = updates && !asksForRollout(request, context, wantsApplied) && (untouched || asWrittenBefore());
   const canKeep = leftAlone && book.size > 0;
-  if (!context.tuning && !context.storeReady && !canKeep) return { ...nothing, reason: 'store-not-ready' };
-  if (!context.tuning && book.size === 0) return { ...nothing, reason: 'unknown-record' };
-  if (namesItsRevision(object)) return { ...nothing, reason: 'named-revision' };
+  if (!context.tuning && !context.storeReady && !canKeep) return skipped('store-not-ready');
+  if (!context.tuning && book.size === 0) return skipped('unknown-record');
+  if (namesItsRevision(object)) return skipped('named-revision');
 
-  const old = byName(leftAlone ? tunedContainers(oldObject) : []);
-  const all = byName(containers);
+  const old = leftAlone ? tunedContainers(oldObject) : [];
   const podLevelMemory = hasPodLevelMemory(object);
   const decisions = containers.map((container) => {
-    const [running] = old.get(container.name) ?? [];
-    const twice = all.get(container.name)?.length !== 1;
+    const running = old.find(({ name }) => name === container.name);
+    const twice = containers.some((other) => other !== container && other.name === container.name);
     const facts: Facts = {
       before: memoryOf(container.json),
       written: asWritten(container.json, book.get(container.name)),
-      wanted: wanted(container, object, context),
+      wanted: wanted(container),
       podLevelMemory,
-      ...(running && { running: memoryOf(running.json) }),
+      running: running && memoryOf(running.json),
     };
     if (twice) return conclude(container, facts, ['ambiguous-name', facts.before]);
     if (hasStrangeResources(container.json)) return conclude(container, facts, ['unreadable-value', facts.before]);
@@ -116,15 +119,15 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
     running: leftAlone ? oldObject : undefined,
     entries: book.get(CONCURRENCY) ?? {},
     runningEntries: oldBook.get(CONCURRENCY) ?? {},
-    wanted: wantedConcurrency(object, context),
+    wanted: settings,
     bounds: context.knative,
   });
   const reason = mostTelling(concurrency ? [...decisions, concurrency] : decisions);
   return { reason, containers: decisions, leftAlone, book, ...(concurrency && { concurrency }) };
 }
 
-function byName(containers: Container[]): Map<string, Container[]> {
-  return Map.groupBy(containers, ({ name }) => name);
+function skipped(reason: Reason): Decision {
+  return { reason, containers: [], leftAlone: false, book: new Map() };
 }
 
 type Facts = {
@@ -133,7 +136,7 @@ type Facts = {
   wanted: Wanted;
   podLevelMemory: boolean;
   /** the old object's values, when the update leaves the template alone */
-  running?: Pair<Json>;
+  running: Pair<Json> | undefined;
 };
 type Conclusion = [reason: Reason, after: Pair<Json>];
 
@@ -164,7 +167,10 @@ function choose({ before, written, wanted, podLevelMemory }: Facts): Conclusion 
 
 /** An applied value that does not fit a person's override yields to it; the override does not yield to ours. */
 function acceptable(decided: Pair<Json>, written: Pair<Json>, overrides: Pair<Json>): Pair<Json> | undefined {
-  return [decided, written].map((base) => ({ ...base, ...overrides })).find((values) => !refusedBecause(values));
+  const ours = { ...decided, ...overrides };
+  if (!refusedBecause(ours)) return ours;
+  const theirs = { ...written, ...overrides };
+  return refusedBecause(theirs) ? undefined : theirs;
 }
 
 /**
@@ -186,21 +192,25 @@ function conclude(
 
 type Wanted = { all: Pair<Json>; overrides: Pair<Json>; rungs: Injected['rung'][] };
 
-/** What the ladder wants for the container, and the part of it that a person wrote. */
-function wanted(container: Container, object: unknown, context: Context): Wanted {
-  const values: Wanted = { all: {}, overrides: {}, rungs: [] };
+/** What the ladder wants for each container of the object, and the part of it that a person wrote. */
+function wantedOf(object: unknown, context: Context): (container: Container) => Wanted {
   const kind = kindOf(object);
-  if (!context.tuning || !kind) return values;
+  const { tuning } = context;
+  if (!tuning || !kind) return () => ({ all: {}, overrides: {}, rungs: [] });
   const ref = workloadRef(kind, textAt(object, 'metadata', 'name'));
-  const injected = ladder(context.tuning, gatesFor(object, context), ref, container.name);
-  for (const field of FIELDS) {
-    const found = injected[field];
-    if (!found) continue;
-    values.all[field] = found.value;
-    if (found.rung === 'override') values.overrides[field] = found.value;
-    if (!values.rungs.includes(found.rung)) values.rungs.push(found.rung);
-  }
-  return values;
+  const gates = gatesFor(object, context);
+  return ({ name }) => {
+    const values: Wanted = { all: {}, overrides: {}, rungs: [] };
+    const injected = ladder(tuning, gates, ref, name);
+    for (const field of FIELDS) {
+      const found = injected[field];
+      if (!found) continue;
+      values.all[field] = found.value;
+      if (found.rung === 'override') values.overrides[field] = found.value;
+      if (!values.rungs.includes(found.rung)) values.rungs.push(found.rung);
+    }
+    return values;
+  };
 }
 
 function wantedConcurrency(object: unknown, context: Context): ReadonlyMap<string, InjectedSetting> {
@@ -218,14 +228,14 @@ function gatesFor(object: unknown, { gates, namespacePaused }: Context): Gates {
  * Only the worker's own account may ask for a rollout, and only of applied values: where they were taken out of force
  * while its request was on the way, the request is just metadata, as anyone else's change of the annotation.
  */
-function asksForRollout(request: AdmissionRequest, object: unknown, context: Context): boolean {
+function asksForRollout(
+  { object, oldObject, username }: AdmissionRequest,
+  { ownAccount }: Context,
+  wantsApplied: () => boolean,
+): boolean {
   const asked = annotation(object, ROLLOUT_ANNOTATION);
-  if (asked === undefined || asked === annotation(request.oldObject, ROLLOUT_ANNOTATION)) return false;
-  if (request.username !== context.ownAccount) return false;
-  return (
-    tunedContainers(object).some((container) => wanted(container, object, context).rungs.includes('applied')) ||
-    [...wantedConcurrency(object, context).values()].some(({ rung }) => rung === 'applied')
-  );
+  if (asked === undefined || asked === annotation(oldObject, ROLLOUT_ANNOTATION)) return false;
+  return username === ownAccount && wantsApplied();
 }
 
 /** Knative refuses any change of a template that keeps its own revision name (`VerifyNameChange`). */

@@ -5,7 +5,7 @@
  */
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
 import { sameQuantity } from '../domain/quantity.ts';
-import { APPLIED_ANNOTATION, annotation, FIELDS, RESOURCE_LIST } from '../domain/workload.ts';
+import { APPLIED_ANNOTATION, annotation, FIELDS, RESOURCE_LIST, sameMemory } from '../domain/workload.ts';
 import { hasRoomFor } from './acceptable.ts';
 import { type Book, CONCURRENCY, type Entries, writeBook } from './book.ts';
 import { placeOf, settingEntries } from './concurrency.ts';
@@ -46,24 +46,21 @@ function settingOperations(object: JsonObject, { concurrency }: Decision): Opera
 }
 
 function containerOperations({ container, before, after }: ContainerDecision): Operation[] {
+  if (sameMemory(before, after)) return [];
   const operations: Operation[] = [];
-  const resources = asObject(container.json.resources);
-  const made = new Set<string>();
-  const ensure = (path: string, existing: Json | undefined) => {
-    if (asObject(existing) || made.has(path)) return;
-    made.add(path);
-    operations.push({ op: 'add', path, value: {} });
-  };
+  const path = `${container.pointer}/resources`;
+  let resources = asObject(container.json.resources);
   for (const field of FIELDS) {
     if (sameQuantity(before[field], after[field])) continue;
-    const list = `${container.pointer}/resources/${RESOURCE_LIST[field]}`;
+    const list = `${path}/${RESOURCE_LIST[field]}`;
     const value = after[field];
     if (value === undefined) {
       operations.push({ op: 'remove', path: `${list}/memory` });
       continue;
     }
-    ensure(`${container.pointer}/resources`, container.json.resources);
-    ensure(list, at(resources, RESOURCE_LIST[field]));
+    if (!resources) operations.push({ op: 'add', path, value: {} });
+    resources ??= {};
+    if (!asObject(resources[RESOURCE_LIST[field]])) operations.push({ op: 'add', path: list, value: {} });
     operations.push({ op: 'add', path: `${list}/memory`, value });
   }
   return operations;
@@ -76,11 +73,12 @@ function escaped(key: string): string {
 
 function bookOperations(object: JsonObject, { containers, concurrency, book }: Decision): Operation[] | 'no-room' {
   if (containers.length === 0) return [];
+  const present = annotation(object, APPLIED_ANNOTATION);
+  if (present === undefined && !concurrency && containers.every(isAsWritten)) return [];
   const written: Book = new Map(containers.map((decision) => [decision.container.name, entriesOf(decision, book)]));
   if (concurrency) written.set(CONCURRENCY, settingEntries(concurrency));
   const text = writeBook(written);
   const path = `/metadata/annotations/${escaped(APPLIED_ANNOTATION)}`;
-  const present = annotation(object, APPLIED_ANNOTATION);
   if (text === present) return [];
   if (text === undefined) return [{ op: 'remove', path }];
   if (!hasRoomFor(object, APPLIED_ANNOTATION, text)) return 'no-room';
@@ -89,6 +87,11 @@ function bookOperations(object: JsonObject, { containers, concurrency, book }: D
     operations.unshift({ op: 'add', path: '/metadata/annotations', value: {} });
   }
   return operations;
+}
+
+/** There is nothing to remember of it. */
+function isAsWritten({ after, written }: ContainerDecision): boolean {
+  return sameMemory(after, written);
 }
 
 /** What to remember of a container: each side that now differs from what its author wrote. */

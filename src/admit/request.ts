@@ -1,5 +1,5 @@
 /** The parts of an `AdmissionReview` (admission.k8s.io/v1) that a decision needs, read without trusting any of it. */
-import { asObject, at, type JsonObject } from '../domain/json.ts';
+import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 
 export type AdmissionRequest = {
   uid: string;
@@ -21,16 +21,12 @@ export function readReview(body: unknown): AdmissionRequest | string {
   const request = at(body, 'request');
   const uid = at(request, 'uid');
   if (typeof uid !== 'string' || uid === '') return 'the AdmissionReview has no request.uid';
-  const text = (...path: string[]) => {
-    const value = at(request, ...path);
-    return typeof value === 'string' ? value : '';
-  };
   return {
     uid,
-    operation: text('operation'),
-    namespace: text('namespace'),
-    username: text('userInfo', 'username'),
-    subResource: text('subResource'),
+    operation: textAt(request, 'operation'),
+    namespace: textAt(request, 'namespace'),
+    username: textAt(request, 'userInfo', 'username'),
+    subResource: textAt(request, 'subResource'),
     object: asObject(at(request, 'object')),
     oldObject: asObject(at(request, 'oldObject')),
   };

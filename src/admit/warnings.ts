@@ -40,7 +40,7 @@ export function warningsOf(
       lines.push(`record ${tuning?.name}: ${field} ${message}${severity === 'error' ? '; ignored' : ''}`);
     }
   }
-  return deliverable(lines.map((line) => `oaas-tuner: ${line}`));
+  return lines.length === 0 ? lines : deliverable(lines.map((line) => `oaas-tuner: ${line}`));
 }
 
 function containerLine(

@@ -56,6 +56,12 @@ export type Phase = (typeof PHASES)[number];
 /** A request and limit with the moment at which they were decided (RFC 3339). */
 export type Decision = { request: string; limit: string; at: string };
 
+/** A recommendation that stands. */
+export type Recommendation = Decision & {
+  /** since when less would do (RFC 3339): after a long window of that it is lowered */
+  unneeded_since?: string;
+};
+
 /** Applied values, with what is needed to take them back. */
 export type AppliedDecision = Decision & {
   /** what ran before, until the values have lasted a cooldown */
@@ -75,7 +81,7 @@ export type ContainerStatus = {
   /** what a pod would get by the manifest alone, where that is not what runs */
   manifest?: Pair<string>;
   observed?: { ws_avg: string; ws_p95: string; ws_max: string; window: string };
-  recommended?: Decision;
+  recommended?: Recommendation;
   applied?: AppliedDecision;
   /** what a person wrote in the record's overrides for this container */
   override?: Pair<string>;
@@ -148,7 +154,7 @@ export type Evidence = {
   manifest?: Pair<string>;
   override?: Pair<string>;
   /** what stood before */
-  recommended?: Decision;
+  recommended?: Recommendation;
   applied?: AppliedDecision;
   enforced?: boolean;
   /** since when the applied values ran, and whether the workload was not available any more */
@@ -182,6 +188,20 @@ export type Outcome = {
   summary: string;
 };
 
+/** What a replay of the record's own history has shown, where it has to before anything is applied. */
+export type Backtest = {
+  passed: boolean;
+  at: string;
+  /** what was found and, where it failed, what would make it pass */
+  message: string;
+  /** how many containers were replayed */
+  containers: number;
+  /** OOM kills, by the manifests and with tuning; absent where there was too little to judge by */
+  kills?: { manifest: number; tuned: number };
+  /** the rules' settings that were not at their defaults, by variable */
+  settings?: Record<string, string>;
+};
+
 /** `status.nfr_recommendations.memory` */
 export type MemoryStatus = {
   phase: Phase;
@@ -199,6 +219,8 @@ export type MemoryStatus = {
   history: HistoryEntry[];
   /** absent as long as tuning has changed nothing */
   outcome?: Outcome;
+  /** only where a replay is required */
+  backtest?: Backtest;
   /** of each decision that stands or is in the history: `npm run explain` decides again from it */
   evidence?: Evidence[];
 };

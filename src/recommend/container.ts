@@ -9,7 +9,6 @@ import type { Usage } from '../domain/usage.ts';
 import type { Pair } from '../domain/workload.ts';
 import {
   type Applied,
-  type Decided,
   doubt,
   type GuardRules,
   isGuaranteed,
@@ -18,6 +17,7 @@ import {
   pair,
   raiseOnly,
   revise,
+  type Standing,
 } from './guards.ts';
 import { type MemoryRules, type Observed, observe, type Proposal, proposeMemory } from './memory.ts';
 import { type Range, type StepRules, stepMemory } from './step.ts';
@@ -29,7 +29,7 @@ export type Rules = MemoryRules & GuardRules & StepRules;
 export type Look = {
   usage: Usage | undefined;
   current: Pair<number>;
-  standing?: Decided;
+  standing?: Standing;
   applied?: Applied;
   /** whether applied values count for this container's record */
   enforced: boolean;
@@ -46,7 +46,7 @@ export type Look = {
 
 export type Finding = {
   observed?: Observed;
-  recommended?: Decided;
+  recommended?: Standing;
   applied?: Applied;
   /** what is new of the two, each with its own reason */
   changes: { change: Change; rationale: string }[];

@@ -25,6 +25,12 @@ export type GuardRules = {
 /** Bytes, and when they were decided (milliseconds since the epoch). */
 export type Decided = { request: number; limit: number; at: number };
 
+/** The recommendation that stands. */
+export type Standing = Decided & {
+  /** since when less would do (milliseconds since the epoch); absent while all of it is needed */
+  unneededSince?: number;
+};
+
 /** Applied values, with what is needed to take them back. */
 export type Applied = Decided & {
   /** what ran before (bytes); forgotten once the values have lasted a cooldown */
@@ -35,8 +41,10 @@ export type Applied = Decided & {
   takenBack?: true;
 };
 
+type Values = { request: number; limit: number };
+
 /** What stands after this look at the container, why, and whether it is new. */
-export type Revision = { recommended?: Decided; isNew: boolean; reasons: string[] };
+export type Revision = { recommended?: Standing; isNew: boolean; reasons: string[] };
 
 /** @returns why the data must not lower anything, or `undefined` when it may */
 export function doubt(usage: Usage, rules: GuardRules): string | undefined {
@@ -62,6 +70,7 @@ export function raiseOnly(proposal: Proposal, reference: Pair<number>, why: stri
     request,
     limit,
     reasons: [...proposal.reasons, held ? `${note}; kept at ${pair({ request, limit })}` : note],
+    raiseOnly: true,
   };
 }
 
@@ -97,9 +106,10 @@ export function isGuaranteed({ request, limit }: Pair<number>): boolean {
 /**
  * Decides whether the proposal replaces what stands.
  *
- * A standing recommendation stays while the proposal is within the hysteresis of it and it covers what is observed.
- * When usage has moved back to what runs, the values that run become the recommendation, so that nothing steps towards
- * a number that no longer fits.
+ * A standing recommendation stays while the proposal is within the hysteresis of it and it covers what is observed. It is
+ * lowered only when less would have done for a whole long window: a load that comes back within it, such as a job each
+ * hour, would else be followed up and down for ever. When usage has moved back to what runs, the values that run become the
+ * recommendation, so that nothing steps towards a number that no longer fits.
  *
  * @param urgent an OOM kill asks for more than what stands: the cooldown does not count
  * @param now milliseconds since the epoch
@@ -108,46 +118,57 @@ export function revise(
   proposal: Proposal,
   observed: Observed,
   current: Pair<number>,
-  standing: Decided | undefined,
+  standing: Standing | undefined,
   rules: GuardRules,
   urgent: boolean,
   now: number,
 ): Revision {
   const { reasons } = proposal;
-  const closeTo = (reference: Pair<number>) =>
-    isSame(proposal, reference) ||
-    (!differs(proposal, reference, rules) && covers(reference, observed) && keepsEquality(proposal, reference));
+  const closeTo = (reference: Pair<number>, values: Values = proposal) =>
+    isSame(values, reference) ||
+    (!differs(values, reference, rules) && covers(reference, observed) && keepsEquality(values, reference));
   const within = `within ${percent(rules.hysteresisRatio)} and ${formatBytes(rules.hysteresisBytes)} of`;
+  const decide = (values: Values, why: string[] = [], unneeded = {}): Revision => {
+    const { request, limit } = values;
+    return { recommended: { request, limit, at: now, ...unneeded }, isNew: true, reasons: [...reasons, ...why] };
+  };
 
   if (!standing) {
     if (isSame(proposal, current)) return { isNew: false, reasons: [...reasons, 'as it is now'] };
     if (closeTo(current)) {
       return { isNew: false, reasons: [...reasons, `${within} the current ${pair(current)}: nothing to change`] };
     }
-    return { recommended: { request: proposal.request, limit: proposal.limit, at: now }, isNew: true, reasons };
+    return decide(proposal);
   }
+  const { unneededSince, ...needed } = standing;
+  const stay = (recommended: Standing, why: string[]): Revision => {
+    return { recommended, isNew: false, reasons: [...reasons, ...why] };
+  };
   if (closeTo(standing)) {
     const kept = isSame(proposal, standing) ? [] : [`${within} the standing ${pair(standing)}: kept`];
-    return { recommended: standing, isNew: false, reasons: [...reasons, ...kept] };
+    // Data that can be doubted does not tell that it is needed.
+    return stay(proposal.raiseOnly ? standing : needed, kept);
   }
+  const since = Math.min(unneededSince ?? now, now);
+  const lowers = FIELDS.some((field) => proposal[field] < standing[field]);
+  const unneeded = lowers ? { unneededSince: since } : {};
   const rises = proposal.request > standing.request || proposal.limit > standing.limit;
   const until = coolsUntil(standing, rules, now);
   if (until && !(urgent && rises)) {
-    return {
-      recommended: standing,
-      isNew: false,
-      reasons: [...reasons, `not revised before ${until} (cooldown): ${pair(standing)} stands`],
-    };
+    return stay({ ...needed, ...unneeded }, [`not revised before ${until} (cooldown): ${pair(standing)} stands`]);
   }
   if (closeTo(current) && current.request !== undefined && current.limit !== undefined) {
-    const recommended = { request: current.request, limit: current.limit, at: now };
-    return {
-      recommended,
-      isNew: true,
-      reasons: [...reasons, `${within} the current ${pair(current)}: the current values fit`],
-    };
+    const running = { request: current.request, limit: current.limit };
+    return decide(running, [`${within} the current ${pair(current)}: the current values fit`]);
   }
-  return { recommended: { request: proposal.request, limit: proposal.limit, at: now }, isNew: true, reasons };
+  const agreed = since + rules.longWindowSeconds * 1000;
+  if (!lowers || now >= agreed) return decide(proposal);
+  const held = {
+    request: Math.max(proposal.request, standing.request),
+    limit: Math.max(proposal.limit, standing.limit),
+  };
+  const why = [`nothing is lowered before ${new Date(agreed).toISOString()}: ${pair(held)}`];
+  return closeTo(standing, held) ? stay({ ...needed, ...unneeded }, why) : decide(held, why, unneeded);
 }
 
 /** Until when a decision cools down (RFC 3339), if it still does. One from the future (a clock, a hand) counts as of now. */
@@ -161,7 +182,7 @@ export function coolsUntil(
 }
 
 /** An unequal pair does not stand in for an equal one, which keeps a Guaranteed pod what it is. */
-function keepsEquality(proposal: Proposal, reference: Pair<number>): boolean {
+function keepsEquality(proposal: Values, reference: Pair<number>): boolean {
   return proposal.request !== proposal.limit || reference.request === reference.limit;
 }
 

@@ -33,7 +33,13 @@ export type MemoryRules = {
 export type Observed = { avg: number; p95: number; max: number };
 
 /** Bytes, with the rules that decided, in the order in which they did. */
-export type Proposal = { request: number; limit: number; reasons: string[] };
+export type Proposal = {
+  request: number;
+  limit: number;
+  reasons: string[];
+  /** made from data that can be doubted, so that it was kept from lowering anything */
+  raiseOnly?: true;
+};
 
 /**
  * The larger of the two windows, so that a rise is followed at once and a fall only when the long window agrees.

@@ -4,13 +4,20 @@
  */
 import { asObject, at, type JsonObject } from '../domain/json.ts';
 import { formatBytes, Ki, readBytes } from '../domain/quantity.ts';
-import type { AppliedDecision, Decision, Evidence, MemoryStatus, WindowEvidence } from '../domain/record.ts';
+import type {
+  AppliedDecision,
+  Decision,
+  Evidence,
+  MemoryStatus,
+  Recommendation,
+  WindowEvidence,
+} from '../domain/record.ts';
 import type { WindowUsage } from '../domain/usage.ts';
 import { bytesOf, FIELDS, type Pair } from '../domain/workload.ts';
 import type { Look } from '../recommend/container.ts';
-import type { Applied, Decided } from '../recommend/guards.ts';
+import type { Applied, Decided, Standing } from '../recommend/guards.ts';
 import { roundUp } from '../recommend/memory.ts';
-import { moment, readApplied, readDecision } from './read-back.ts';
+import { moment, readApplied, readStanding } from './read-back.ts';
 
 /** Whose decision, and when (RFC 3339). */
 type Key = Pick<Evidence, 'at' | 'workload' | 'container'>;
@@ -25,7 +32,7 @@ export function writeEvidence(key: Key, look: Look, settings: Readonly<Record<st
   if (usage?.long) evidence.long = writeWindow(usage.long);
   if (usage?.partial) evidence.partial = true;
   if (usage?.oomLimit !== undefined) evidence.oom_limit = formatBytes(usage.oomLimit);
-  if (standing) evidence.recommended = decision(standing);
+  if (standing) evidence.recommended = recommendation(standing);
   if (applied) evidence.applied = appliedDecision(applied);
   if (enforced) evidence.enforced = true;
   if (isSet(fixed)) evidence.override = quantities(fixed);
@@ -62,7 +69,7 @@ export function readEvidence(evidence: Evidence): Look {
   if (short) Object.assign(look.usage as object, { short });
   if (long) Object.assign(look.usage as object, { long });
   if (oomLimit !== undefined) Object.assign(look.usage as object, { oomLimit });
-  const [standing, applied] = [readDecision(evidence.recommended), readApplied(evidence.applied)];
+  const [standing, applied] = [readStanding(evidence.recommended), readApplied(evidence.applied)];
   if (standing) look.standing = standing;
   if (applied) look.applied = applied;
   const [min, max] = [readBytes(evidence.limit_range?.min), readBytes(evidence.limit_range?.max)];
@@ -124,6 +131,11 @@ export function quantities(values: Pair<number>): Pair<string> {
 
 export function decision({ request, limit, at }: Decided): Decision {
   return { request: formatBytes(request), limit: formatBytes(limit), at: new Date(at).toISOString() };
+}
+
+export function recommendation({ unneededSince, ...decided }: Standing): Recommendation {
+  const unneeded = unneededSince !== undefined && { unneeded_since: new Date(unneededSince).toISOString() };
+  return { ...decision(decided), ...unneeded };
 }
 
 /** With what is needed to take the values back. */

@@ -1,16 +1,23 @@
 /** What an earlier cycle wrote into the status, read without trusting it: others can write there too. */
 import { asObject, at, type Json } from '../domain/json.ts';
 import { readBytes } from '../domain/quantity.ts';
-import type { AppliedDecision, ContainerStatus, Decision, MemoryStatus, RolloutStatus } from '../domain/record.ts';
+import type {
+  AppliedDecision,
+  ContainerStatus,
+  Decision,
+  MemoryStatus,
+  Recommendation,
+  RolloutStatus,
+} from '../domain/record.ts';
 import { bytesOf } from '../domain/workload.ts';
-import type { Applied, Decided } from '../recommend/guards.ts';
+import type { Applied, Decided, Standing } from '../recommend/guards.ts';
 
 /** Our part of a record's status as the last cycle left it; what is unreadable in there counts as absent. */
 export function previousStatus(status: unknown): MemoryStatus | undefined {
   const memory = asObject(at(status, 'nfr_recommendations', 'memory'));
   if (!memory) return undefined;
   const objects = (list: unknown) => (Array.isArray(list) ? list.filter((entry) => asObject(entry)) : []);
-  const { outcome, ...others } = memory;
+  const { outcome, backtest, ...others } = memory;
   return {
     ...others,
     containers: objects(memory.containers).filter(
@@ -19,6 +26,7 @@ export function previousStatus(status: unknown): MemoryStatus | undefined {
     history: objects(memory.history),
     rollouts: objects(memory.rollouts).filter(({ workload }) => typeof workload === 'string'),
     ...(isOutcome(outcome) && { outcome }),
+    ...(isBacktest(backtest) && { backtest }),
     ...(Array.isArray(memory.evidence) && { evidence: objects(memory.evidence) }),
   } as unknown as MemoryStatus;
 }
@@ -35,6 +43,12 @@ function isOutcome(outcome: Json | undefined): boolean {
   return !Number.isNaN(moment(at(outcome, 'since'))) && Boolean(isSide(before) && isSide(after)) && told;
 }
 
+function isBacktest(backtest: Json | undefined): boolean {
+  const is = (type: string, ...keys: string[]) => keys.every((key) => typeof at(backtest, key) === type);
+  const isObject = (value: Json | undefined) => value === undefined || asObject(value) !== undefined;
+  return is('boolean', 'passed') && is('string', 'at', 'message') && isObject(at(backtest, 'settings'));
+}
+
 /** The container's entry of the last status. */
 export function findContainer(
   status: MemoryStatus | undefined,
@@ -49,6 +63,13 @@ export function readDecision(decision: Decision | undefined): Decided | undefine
   const [request, limit, when] = [readBytes(decision?.request), readBytes(decision?.limit), moment(decision?.at)];
   if (request === undefined || limit === undefined || Number.isNaN(when)) return undefined;
   return { request, limit, at: when };
+}
+
+/** The same with since when less would do; what is unreadable of that counts as absent. */
+export function readStanding(recommendation: Recommendation | undefined): Standing | undefined {
+  const decided = readDecision(recommendation);
+  const since = moment(recommendation?.unneeded_since);
+  return decided && { ...decided, ...(!Number.isNaN(since) && { unneededSince: since }) };
 }
 
 /** The same with what is needed to take the values back; what is unreadable of that is left out. */

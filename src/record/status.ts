@@ -6,7 +6,7 @@ import { formatBytes } from '../domain/quantity.ts';
 import type { ContainerStatus, Evidence, HistoryEntry, MemoryStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
 import { type Applied, isSame } from '../recommend/guards.ts';
-import { appliedDecision, decision, quantities, stillNeeded, writeEvidence } from './evidence.ts';
+import { appliedDecision, quantities, recommendation, stillNeeded, writeEvidence } from './evidence.ts';
 import { withOutcomes } from './history.ts';
 import { outcomeOf } from './outcome.ts';
 import { phaseOf } from './phase.ts';
@@ -46,6 +46,7 @@ export function memoryStatus(
       ? outcomeOf(containers, previous?.outcome, report.kills, report.vpa !== undefined, now)
       : previous?.outcome;
   if (outcome && report.enabled) status.outcome = outcome;
+  if (report.backtest) status.backtest = report.backtest;
   const evidence = stillNeeded([...evidenceOf(report, at), ...(previous?.evidence ?? [])], status);
   return evidence.length > 0 ? { ...status, evidence } : status;
 }
@@ -77,7 +78,7 @@ function containerStatus(
     ];
     status.observed = { ws_avg, ws_p95, ws_max, window };
   }
-  if (recommended) Object.assign(status, { recommended: decision(recommended), source: 'recommendation' });
+  if (recommended) Object.assign(status, { recommended: recommendation(recommended), source: 'recommendation' });
   if (applied) Object.assign(status, { applied: appliedDecision(applied), source: 'applied' });
   if (finding.doubt !== undefined) status.doubt = finding.doubt;
   if (finding.trouble !== undefined) status.trouble = finding.trouble;

@@ -7,7 +7,7 @@ import { container, deployment, edited } from '../admit/objects.ts';
 import { until } from '../cluster/until.ts';
 import { orders, review } from '../serve/served.ts';
 import { playCluster } from './played-cluster.ts';
-import { IN_TIME_MS, keepsItsPromise, type Running, run, timed } from './running.ts';
+import { flood, IN_TIME_MS, keepsItsPromise, type Running, run, timed } from './running.ts';
 
 const MiB = 1024 * 1024;
 
@@ -150,11 +150,12 @@ t.test('large reviews, many at once, in a heap as small as the chart gives: the 
   // Half of the chart's memory limit, as V8 takes it by itself inside a container.
   const tuner = await ready(t, ['--max-old-space-size=256']);
   const text = JSON.stringify(update(tiny(100_000), tiny(100_000)));
-  const client = tuner.trusting(12);
-  const replies = await Promise.all(Array.from({ length: 40 }, () => client.post('/mutate', text)));
-  const ends = new Set(replies.map(({ status, body }) => (status === 503 ? status : body.response.allowed)));
-  ends.delete(503);
-  t.strictSame([...ends], [true]);
+  const ends = await flood(tuner.trusting(12), text);
+  t.strictSame(
+    ends.filter((end) => ![true, 503, 408, 0].includes(end)),
+    [],
+  );
+  t.ok(ends.includes(true), 'some are answered');
   await keepsItsPromise(t, tuner, 'right');
 });
 

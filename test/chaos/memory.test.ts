@@ -9,7 +9,7 @@ import { until } from '../cluster/until.ts';
 import { playPrometheus } from '../collect/played-prometheus.ts';
 import { record, review } from '../serve/served.ts';
 import { playCluster } from './played-cluster.ts';
-import { keepsItsPromise, run } from './running.ts';
+import { flood, keepsItsPromise, run } from './running.ts';
 
 const values = parse(readFileSync(join(import.meta.dirname, '../../charts/oaas-tuner/values.yaml'), 'utf8'));
 const LIMIT = readBytes(values.resources.limits.memory) ?? 0;
@@ -69,8 +69,7 @@ t.test('in a container with the memory that the chart gives', async (t) => {
   await until('Prometheus to be talking', () => prometheus.questions.length > 0);
   const tiny = deployment(Array.from({ length: 100_000 }, (_, index) => ({ name: `${index}` })));
   const text = JSON.stringify(review(tiny, { operation: 'UPDATE', oldObject: tiny }));
-  const client = tuner.trusting(12);
-  await Promise.all(Array.from({ length: 40 }, () => client.post('/mutate', text)));
+  await flood(tuner.trusting(12), text);
   await keepsItsPromise(t, tuner, 'right');
   t.equal(group.kills(), 0, `${(group.most() / MiB).toFixed()} of ${LIMIT / MiB} MiB were taken at most`);
 });

@@ -148,6 +148,23 @@ export async function keepsItsPromise(
   t.equal(await metric('oaas_tuner_admission_duration_seconds_count'), before + reviews.length, 'each was counted');
 }
 
+/**
+ * Many large reviews at once. How each ended: whether its object was allowed, or the status. On a busy machine bodies are
+ * not read within the 10 s that they have: 408, or 0 where the connection was closed before that could be read.
+ */
+export async function flood(client: Client, text: string): Promise<(boolean | number)[]> {
+  const one = async () => {
+    try {
+      const { status, body } = await client.post('/mutate', text);
+      return status === 200 ? body.response.allowed : status;
+    } catch (error) {
+      if (['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes((error as { code: string }).code)) return 0;
+      throw error;
+    }
+  };
+  return Promise.all(Array.from({ length: 40 }, one));
+}
+
 /** The object as it would be stored: the patch of the answer applied, strictly. */
 export function admitted(object: JsonObject, { body }: Reply): JsonObject {
   const { patch } = body.response;

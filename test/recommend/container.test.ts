@@ -149,7 +149,7 @@ t.test('what a person fixed on one side leaves the other to the step', async (t)
 });
 
 t.test('a recommendation needs no enforcement to be revised, and nothing is applied meanwhile', async (t) => {
-  const standing = decided(512, 768, NOW - 30 * MINUTE);
+  const standing = { ...decided(512, 768, NOW - 360 * MINUTE), unneededSince: NOW - 360 * MINUTE };
   const found = look({ standing, applied: decided(512, 768, NOW) });
   t.same(found.recommendedMi, [224, 336]);
   t.equal(found.applied, undefined);

@@ -3,13 +3,13 @@ import { Mi } from '../../src/domain/quantity.ts';
 import type { Pair } from '../../src/domain/workload.ts';
 import {
   covers,
-  type Decided,
   differs,
   doubt,
   keepGuaranteed,
   pair,
   raiseOnly,
   revise,
+  type Standing,
 } from '../../src/recommend/guards.ts';
 import type { Observed, Proposal } from '../../src/recommend/memory.ts';
 import { decided, inMi, measured, steady, values, windowOf } from './looks.ts';
@@ -17,11 +17,12 @@ import { MINUTE, NOW, RULES, rulesFrom } from './rules.ts';
 
 const proposal = (request: number, limit: number): Proposal => ({ ...values(request, limit), reasons: ['usage'] });
 const quiet = measured(1, 1, 1);
+const HOUR = 60 * MINUTE;
 
 type Given = {
   observed?: Observed;
   current?: Pair<number>;
-  standing?: Decided;
+  standing?: Standing;
   urgent?: boolean;
   now?: number;
 };
@@ -84,7 +85,7 @@ t.test('the first recommendation is news', async (t) => {
 t.test('what stands keeps standing while the proposal is close to it', async (t) => {
   const standing = decided(240, 384, NOW - 60 * MINUTE);
   const { recommended, isNew, because } = look(224, 336, { standing, current: values(512, 1024) });
-  t.equal(recommended, standing);
+  t.same(recommended, standing);
   t.equal(isNew, false);
   t.equal(because, 'usage; within 20% and 64Mi of the standing 240Mi/384Mi: kept');
 });
@@ -104,16 +105,46 @@ t.test('a container is not revised within 30 minutes, and is from then on', asyn
   t.same([after.found, after.isNew, after.recommended?.at], [[512, 768], true, NOW + 30 * MINUTE]);
 });
 
-t.test('the cooldown holds a fall as well', async (t) => {
+t.test('a fall waits until less would have done for a whole long window', async (t) => {
+  const standing = decided(512, 768, NOW - HOUR);
+  const first = look(224, 336, { standing });
+  t.same(first.recommended, { ...standing, unneededSince: NOW });
+  t.same(
+    [first.isNew, first.because],
+    [false, 'usage; nothing is lowered before 2026-01-31T16:00:00.000Z: 512Mi/768Mi'],
+  );
+  const unneeded = { ...standing, unneededSince: NOW };
+  t.same(look(240, 360, { standing: unneeded, now: NOW + 6 * HOUR - 1 }).recommended, unneeded);
+  const { recommended, isNew } = look(240, 360, { standing: unneeded, now: NOW + 6 * HOUR });
+  t.same([recommended, isNew], [decided(240, 360, NOW + 6 * HOUR), true], 'what is needed by then');
+});
+
+t.test('a load that comes back begins the wait anew; doubtful data neither begins nor ends it', async (t) => {
+  const standing = { ...decided(512, 768, NOW - HOUR), unneededSince: NOW - HOUR };
+  t.same(look(480, 720, { standing }).recommended, decided(512, 768, NOW - HOUR));
+  const doubtful = raiseOnly(proposal(224, 336), standing, 'doubt');
+  t.same(revise(doubtful, quiet, {}, standing, RULES, false, NOW).recommended, standing);
+});
+
+t.test('while one side waits for its fall the other may rise', async (t) => {
+  const standing = { ...decided(512, 768, NOW - HOUR), unneededSince: NOW - HOUR };
+  const { found, isNew, recommended } = look(224, 1024, { standing });
+  t.same([found, isNew, recommended?.unneededSince], [[512, 1024], true, NOW - HOUR]);
+  t.same(look(224, 800, { standing }).recommended, standing, 'by more than the hysteresis');
+});
+
+t.test('the wait for a fall begins in the cooldown, too; one from the future counts as of now', async (t) => {
   const standing = decided(512, 768, NOW);
-  t.same(look(224, 336, { standing, now: NOW + MINUTE }).recommended, standing);
-  t.same(look(224, 336, { standing, now: NOW + 30 * MINUTE }).found, [224, 336]);
+  const now = NOW + MINUTE;
+  t.same(look(224, 336, { standing, now }).recommended, { ...standing, unneededSince: now });
+  const future = { ...decided(512, 768, NOW - HOUR), unneededSince: NOW + HOUR };
+  t.equal(look(224, 336, { standing: future }).recommended?.unneededSince, NOW);
 });
 
 t.test('an OOM kill that asks for more skips the cooldown', async (t) => {
   const standing = decided(224, 336, NOW);
   t.same(look(224, 480, { standing, urgent: true, now: NOW + MINUTE }).found, [224, 480]);
-  t.same(look(128, 240, { standing, urgent: true, now: NOW + MINUTE }).recommended, standing, 'never for a fall');
+  t.same(look(128, 240, { standing, urgent: true, now: NOW + MINUTE }).found, [224, 336], 'never for a fall');
 });
 
 t.test('when usage has moved back, the values that run become the recommendation', async (t) => {
@@ -125,7 +156,7 @@ t.test('when usage has moved back, the values that run become the recommendation
 
 t.test('within the cooldown the values that run do not replace what stands', async (t) => {
   const standing = decided(512, 768, NOW - 29 * MINUTE);
-  t.same(look(224, 336, { standing, current: values(240, 352) }).recommended, standing);
+  t.same(look(224, 336, { standing, current: values(240, 352) }).found, [512, 768]);
 });
 
 t.test('data can be doubted when it is too little, by one sample', async (t) => {

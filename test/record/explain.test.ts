@@ -158,10 +158,8 @@ t.test('a record that was never looked at has nothing to explain', async (t) => 
 t.test(
   'after more changes than the history holds, all that it holds and all that stands is still explained',
   async (t) => {
-    // Every second look asks for much more, or much less: each is a decision.
-    const looks = Array.from({ length: 14 }, (_, count) =>
-      moment({ usage: steady(100, 100 + 400 * (count % 2), 1000) }),
-    );
+    // Every look asks for a quarter more: each is a decision.
+    const looks = Array.from({ length: 14 }, (_, count) => moment({ usage: steady(100, 100 * 1.25 ** count, 2000) }));
     const record = live(values(256, 512), looks);
     const { history, evidence = [] } = memoryOfRecord(record);
     t.equal(history.length, 10);

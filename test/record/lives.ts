@@ -4,7 +4,7 @@ import type { Usage } from '../../src/domain/usage.ts';
 import { bytesOf, type Pair } from '../../src/domain/workload.ts';
 import { type Look, lookAtContainer } from '../../src/recommend/container.ts';
 import type { Range } from '../../src/recommend/step.ts';
-import { findContainer, previousStatus, readApplied, readDecision } from '../../src/record/read-back.ts';
+import { findContainer, previousStatus, readApplied, readStanding } from '../../src/record/read-back.ts';
 import { memoryStatus, newsOf } from '../../src/record/status.ts';
 import type { RulesInForce } from '../../src/worker/rules.ts';
 import { MINUTE, NOW, RULES } from '../recommend/rules.ts';
@@ -39,7 +39,7 @@ export function live(manifest: Pair<number>, moments: Moment[]): RecordResource 
   for (const { usage, minutes, enforced, rolledOut, override, range, rules, unavailable } of moments) {
     now += minutes * MINUTE;
     const before = findContainer(status, 'Deployment/orders', 'function');
-    const [standing, applied] = [readDecision(before?.recommended), readApplied(before?.applied)];
+    const [standing, applied] = [readStanding(before?.recommended), readApplied(before?.applied)];
     if (rolledOut && applied) {
       current = { request: applied.request, limit: applied.limit };
       if (ranSince === undefined || ranSince < applied.at) ranSince = now - MINUTE / 2;
