@@ -21,6 +21,7 @@ import { followRollout, waits } from '../record/rollouts.ts';
 import { appliedOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
 import { type Around, holdOf } from './around.ts';
+import { type Asks, type Known, pastOf } from './known-past.ts';
 import { progressOf } from './progress.ts';
 import { type Judge, outcomeOf, pendingOf } from './rollouts.ts';
 import type { RulesInForce } from './rules.ts';
@@ -47,6 +48,7 @@ export type Surroundings = Judge & {
   strategy: Settings['strategy'];
   /** the record's VerticalPodAutoscalers, if the cluster serves any */
   vpas: JsonObject[] | undefined;
+  known: Known;
   now: number;
 };
 
@@ -56,6 +58,8 @@ export type Looked = {
   previous: MemoryStatus | undefined;
   report: Report;
   rollouts: LookedRollout[];
+  /** what should be read of its past */
+  asks: Asks;
   /** where the cluster serves them: the record's VerticalPodAutoscalers, and what they shall be by a status */
   vpas?: { standing: JsonObject[]; wanted(status: MemoryStatus): JsonObject[] };
 };
@@ -81,9 +85,11 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
   const trouble = around.trouble ?? workloads.map(({ ref }) => troubles.get(`${namespace}/${ref}`)).find(Boolean);
   const enabled = isEnabled(tuning, gates);
   const wished = isEnforced({ ...tuning, paused: false }, gates);
-  const holds = new Map(
-    workloads.map((workload) => [workload, wished ? holdOf(workload, record, around.around) : undefined]),
-  );
+  const past = pastOf(entry, previous, wished, around);
+  const held = (workload: Workload) =>
+    holdOf(workload, record, around.around) ??
+    (past.unproven !== undefined && { reason: 'backtest' as const, detail: past.unproven });
+  const holds = new Map(workloads.map((workload) => [workload, (wished && held(workload)) || undefined]));
   const byVpa = strategy === 'vpa' && wished;
   const possible = wished && !(byVpa && !vpas);
   const free = workloads.filter((workload) => !holds.get(workload));
@@ -97,6 +103,7 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     containers: [],
     window: formatSeconds(rules.longWindowSeconds),
     settings: rules.changed,
+    ...past.told,
     ...(trouble !== undefined && { trouble }),
   };
   const { load, loadTrouble } = around;
@@ -106,7 +113,7 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     if (told !== undefined) report.loadTrouble = told;
     if (load?.absent) report.noKnativeMetrics = true;
   }
-  const looked: Looked = { entry, previous, report, rollouts: [] };
+  const looked: Looked = { entry, previous, report, rollouts: [], asks: past.asks };
   if (vpas) {
     const wanted = (status: MemoryStatus) =>
       byVpa ? wantedVpas({ ...entry, workloads: free }, status, around.defaults, vpas, around.now) : [];
