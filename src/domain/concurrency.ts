@@ -109,6 +109,8 @@ export type ServiceStatus = {
   observed?: { concurrency_p95: number; queue_depth_p95?: number; request_rate?: number; window: string };
   recommended?: KnobDecision;
   applied?: AppliedKnobs;
+  /** what a person wrote in the record's overrides */
+  override?: Knobs;
   /** why the data must not raise anything */
   doubt?: string;
   /** the rung of the ladder in force */

@@ -5,7 +5,7 @@
 import type { Knobs } from '../domain/concurrency.ts';
 import { readable } from '../domain/quantity.ts';
 import type { Load } from '../domain/usage.ts';
-import { carries, distrust, type Fit } from './fit.ts';
+import { carries, distrust, type Fit, hundredths } from './fit.ts';
 import { percent } from './memory.ts';
 import type { Resolved } from './target.ts';
 
@@ -33,7 +33,7 @@ export type MemoryNow = {
   /** the largest working set in each window */
   short?: number;
   long?: number;
-  /** the limit that the memory rules ask for */
+  /** the limit that the memory rules ask for by the long window alone: what lasts */
   wanted: number;
   /** the largest limit that may be set */
   ceiling: number;
@@ -52,6 +52,8 @@ export type Proposal = {
   direction: 'lower' | 'raise';
   /** the container whose memory would have to be raised otherwise, which would cost more */
   instead?: string;
+  /** it costs no pods, so that it may go along with memory that rises */
+  along?: true;
 };
 
 /** The facts of one look at one Service. */
@@ -129,9 +131,15 @@ function lower(facts: ServiceFacts, tight: MemoryNow, concurrency: number, reaso
     return undefined;
   }
   const carried = carriedBy(tight);
-  if (!isWorthIt(tight, carried, reasons)) return undefined;
   const cut = Math.min(Math.max(concurrency / current.aim - 1, LEAST_CUT), MOST_CUT);
   const target = hundredths(Math.max(current.target * (1 - cut), LEAST_TARGET));
+  if (!isWorthIt(tight, carried, current.target / target, reasons)) {
+    // More memory costs less, but only a bound keeps the next burst from taking it.
+    const hard = carried === undefined ? {} : bound(facts, current.target, concurrency, carried, reasons);
+    return hard.containerConcurrency === undefined
+      ? undefined
+      : { wanted: { target: current.target, ...hard }, direction: 'lower', along: true };
+  }
   reasons.push(`target lowered by ${percent(1 - target / current.target)} from ${current.target} to ${target}`);
   const wanted = { target, ...bound(facts, target, concurrency, carried, reasons) };
   return { wanted, direction: 'lower', ...(carried !== undefined && { instead: tight.container }) };
@@ -176,19 +184,20 @@ function raise({ current, written }: ServiceFacts, reasons: string[]): Proposal 
  * Whether fewer requests cost less than more memory: the share by which pods would become more against the share by which
  * each would become larger. Where no line is to be trusted the plain rule stands: fewer requests; unless it was us who
  * made the limit so tight, which is undone first, or the two would chase each other down.
+ *
+ * @param pods what the pods become, as a multiple of what they are
  */
-function isWorthIt(tight: MemoryNow, carried: number | undefined, reasons: string[]): boolean {
+function isWorthIt(tight: MemoryNow, carried: number | undefined, pods: number, reasons: string[]): boolean {
   if (tight.limit >= tight.ceiling) {
     reasons.push(`${readable(tight.limit)} is the largest limit that may be set`);
     return true;
   }
-  if (carried === undefined || !tight.fit) {
+  if (carried === undefined) {
     reasons.push(`plain rules (${distrust(tight.fit)})`);
     if (tight.written === undefined || tight.limit >= tight.written) return true;
     reasons.push(`its limit was lowered from ${readable(tight.written)}: memory comes back first`);
     return false;
   }
-  const pods = carried > 0 ? carries(tight.fit, fullest(tight)) / carried : Number.POSITIVE_INFINITY;
   const memory = Math.max(1, tight.wanted / tight.limit);
   const costs = `memory × ${memory.toFixed(2)} against pods × ${pods.toFixed(2)}`;
   reasons.push(
@@ -200,8 +209,8 @@ function isWorthIt(tight: MemoryNow, carried: number | undefined, reasons: strin
 }
 
 /** How many requests in flight the limit that runs carries without coming near it; `undefined` where the line is none. */
-export function carriedBy({ fit, limit }: MemoryNow): number | undefined {
-  return fit && !distrust(fit) ? hundredths(carries(fit, limit * NEAR)) : undefined;
+export function carriedBy({ fit, limit, wanted }: MemoryNow): number | undefined {
+  return fit && !distrust(fit) ? hundredths(carries(fit, Math.max(limit, wanted) * NEAR)) : undefined;
 }
 
 function isNear({ limit, short = 0, long = 0 }: MemoryNow): boolean {
@@ -217,14 +226,6 @@ function isDeep(load: ServiceFacts['load']): boolean {
   return Math.min(load?.short?.queue ?? 0, load?.long?.queue ?? 0) >= DEEP;
 }
 
-function fullest({ short = 0, long = 0 }: MemoryNow): number {
-  return Math.max(short, long);
-}
-
-function fullness(memory: MemoryNow): number {
-  return fullest(memory) / memory.limit;
-}
-
-export function hundredths(value: number): number {
-  return Math.round(value * 100) / 100;
+function fullness({ limit, short = 0, long = 0 }: MemoryNow): number {
+  return Math.max(short, long) / limit;
 }

@@ -1,7 +1,7 @@
 /**
- * How a container's memory follows the requests in flight: memory = base + slope × requests, by Theil and Sen: the
- * median of the slopes between every two points, so that a third of them may be wrong (a restart, a cache that fills)
- * without bending the line.
+ * How a container's memory follows the requests in flight: memory = base + slope × requests, after Theil and Sen: the
+ * median of the slopes between points that are far enough apart to show one, so that many of them may be wrong (a
+ * restart, a cache that fills) without bending the line.
  */
 import type { Point } from '../domain/usage.ts';
 
@@ -10,7 +10,7 @@ export type Fit = {
   base: number;
   /** bytes for each request in flight */
   slope: number;
-  /** of the usual difference between two moments the share that the line explains, from 0 to 1 */
+  /** of all that memory differs from its median the share that the line explains, from 0 to 1 */
   quality: number;
   samples: number;
   /** the requests in flight that the points reach from and to */
@@ -29,27 +29,29 @@ const LEAST_QUALITY = 0.5;
 /** @returns the line, as good or bad as it is; `undefined` when there are too few points for one */
 export function fitMemory(points: readonly Point[]): Fit | undefined {
   if (points.length < FEWEST) return undefined;
+  const sorted = points.map(({ requests }) => requests).sort(ascending);
+  const tenth = Math.floor(points.length / 10);
+  const apart = ((sorted.at(-1) ?? 0) - (sorted[0] ?? 0)) / 4;
   const slopes: number[] = [];
   for (const [i, a] of points.entries()) {
     for (const b of points.slice(i + 1)) {
-      if (a.requests !== b.requests) slopes.push((b.bytes - a.bytes) / (b.requests - a.requests));
+      const between = b.requests - a.requests;
+      if (Math.abs(between) >= apart && between !== 0) slopes.push((b.bytes - a.bytes) / between);
     }
   }
   if (slopes.length === 0) return undefined;
   const slope = median(slopes);
   const base = median(points.map(({ requests, bytes }) => bytes - slope * requests));
   const middle = median(points.map(({ bytes }) => bytes));
-  const usual = median(points.map(({ bytes }) => Math.abs(bytes - middle)));
-  const left = median(points.map(({ requests, bytes }) => Math.abs(bytes - base - slope * requests)));
-  const sorted = points.map(({ requests }) => requests).sort(ascending);
-  const tenth = Math.floor(points.length / 10);
+  const differs = total(points.map(({ bytes }) => Math.abs(bytes - middle)));
+  const left = total(points.map(({ requests, bytes }) => Math.abs(bytes - base - slope * requests)));
   return {
     base: Math.round(base),
     slope: Math.round(slope),
-    quality: usual === 0 ? 0 : Math.round(Math.max(0, 1 - left / usual) * 100) / 100,
+    quality: differs === 0 ? 0 : hundredths(Math.max(0, 1 - left / differs)),
     samples: points.length,
-    from: sorted[tenth] ?? 0,
-    to: sorted[points.length - 1 - tenth] ?? 0,
+    from: hundredths(sorted[tenth] ?? 0),
+    to: hundredths(sorted[points.length - 1 - tenth] ?? 0),
   };
 }
 
@@ -75,6 +77,14 @@ function median(values: number[]): number {
   const half = Math.floor(sorted.length / 2);
   const high = sorted[half] ?? 0;
   return sorted.length % 2 === 1 ? high : ((sorted[half - 1] ?? 0) + high) / 2;
+}
+
+export function hundredths(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function total(values: number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 function ascending(a: number, b: number): number {

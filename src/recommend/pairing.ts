@@ -91,8 +91,8 @@ function lookWith({ name, look }: ContainerAlone, held: Look['held'], rules: Rul
 /** Nothing can be said of a container without a limit, or without a sample. */
 function memoryNow({ name, look, fit }: ContainerAlone, finding: Finding | undefined, rules: Rules): MemoryNow[] {
   const { usage, current, written, range } = look;
-  const observed = usage && observe(usage);
-  if (current.limit === undefined || !observed || !finding) return [];
+  const lasting = usage && observe(usage.long ? { ...usage, short: usage.long } : usage);
+  if (current.limit === undefined || !lasting || !finding) return [];
   const moves = movesOf(finding, look);
   return [
     {
@@ -101,7 +101,7 @@ function memoryNow({ name, look, fit }: ContainerAlone, finding: Finding | undef
       ...(written.limit !== undefined && { written: written.limit }),
       ...(usage.short && { short: roundUp(usage.short.max, Ki) }),
       ...(usage.long && { long: roundUp(usage.long.max, Ki) }),
-      wanted: proposeMemory(observed, rules, usage.oomLimit).limit,
+      wanted: proposeMemory(lasting, rules).limit,
       ceiling: Math.min(rules.limitMax, range.max ?? rules.limitMax),
       ...(moves && { moves }),
       ...(fit && { fit }),

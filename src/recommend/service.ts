@@ -7,7 +7,6 @@ import type { Change } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
 import {
   doubtLoad,
-  hundredths,
   type Observed,
   observeLoad,
   type Proposal,
@@ -15,6 +14,7 @@ import {
   type ServiceFacts,
   type Wanted,
 } from './concurrency.ts';
+import { hundredths } from './fit.ts';
 import { coolsUntil } from './guards.ts';
 import { percent } from './memory.ts';
 import { cooldownOf } from './step.ts';
@@ -126,9 +126,9 @@ function revise(
   }
   if (proposal.direction === 'raise' && doubt) return stands;
   if (look.fixed.containerConcurrency !== undefined) delete proposal.wanted.containerConcurrency;
-  const opposite = look.memory.find(({ moves }) => moves === 'up');
-  if (proposal.direction === 'raise' && opposite) {
-    reasons.push(`memory of ${opposite.container} rises: one direction at a time`);
+  const rises = look.memory.find(({ moves }) => moves === 'up');
+  if (rises && proposal.instead === undefined && !proposal.along) {
+    reasons.push(`memory of ${rises.container} rises in this look: one of both at a time`);
     return stands;
   }
   const { target } = proposal.wanted;

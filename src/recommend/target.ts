@@ -3,32 +3,39 @@
  * `pkg/reconciler/autoscaling/resources/target.go`): what the template says, else the cluster's defaults.
  */
 import type { Knobs } from '../domain/concurrency.ts';
+import type { KnativeConfig } from '../domain/knative-rules.ts';
 
-/** The cluster's defaults and bounds, from the ConfigMaps `config-autoscaler` and `config-defaults`. */
+/** What the cluster does where a template says nothing, from the ConfigMaps `config-autoscaler` and `config-defaults`. */
 export type KnativeDefaults = {
-  autoscalerClass: string;
   /** requests per pod, where neither a target nor a hard limit is set */
   target: number;
   /** the share of the target that is aimed at, from 0 to 1 */
   utilization: number;
   targetBurstCapacity: number;
   containerConcurrency: number;
-  /** the largest hard limit that the cluster allows */
-  containerConcurrencyMost: number;
   /** pods of a Revision at most; 0 is no limit */
   maxScale: number;
 };
 
-/** Those that Knative comes with (`pkg/autoscaler/config/config.go`, `pkg/apis/config/defaults.go`, 1.23). */
-export const KNATIVE_DEFAULTS: KnativeDefaults = {
-  autoscalerClass: 'kpa.autoscaling.knative.dev',
-  target: 100,
-  utilization: 0.7,
-  targetBurstCapacity: 211,
-  containerConcurrency: 0,
-  containerConcurrencyMost: 1000,
-  maxScale: 0,
-};
+/** What is absent, or no number, is Knative's own default (`pkg/autoscaler/config/config.go`, `pkg/apis/config/defaults.go`). */
+export function readKnativeDefaults({ autoscaler, defaults }: KnativeConfig): KnativeDefaults {
+  const number = (text: string | undefined, otherwise: number) => {
+    const value = Number(text?.trim() || Number.NaN);
+    return Number.isFinite(value) ? value : otherwise;
+  };
+  return {
+    target: number(autoscaler['container-concurrency-target-default'], 100),
+    utilization: fractionOf(number(autoscaler['container-concurrency-target-percentage'], 70)),
+    targetBurstCapacity: number(autoscaler['target-burst-capacity'], 211),
+    containerConcurrency: number(defaults['container-concurrency'], 0),
+    maxScale: number(autoscaler['max-scale'], 0),
+  };
+}
+
+/** A percentage, or what Knative still takes for one: up to 1 it is the fraction itself. */
+function fractionOf(percentage: number): number {
+  return percentage > 1 ? percentage / 100 : percentage;
+}
 
 /** What counts for a Service, whoever said it. */
 export type Resolved = Required<Knobs> & {

@@ -1,5 +1,7 @@
 /** What `kubectl describe` shows as Events of a record: one for each change, and for each rollout that failed. */
+import type { KnobHistoryEntry } from '../domain/concurrency.ts';
 import type { Change, ContainerStatus, HistoryEntry, RolloutStatus } from '../domain/record.ts';
+import { shownKnobs } from '../recommend/service.ts';
 
 export type RecordEvent = {
   type: 'Normal' | 'Warning';
@@ -21,6 +23,14 @@ export function eventsOf(news: readonly HistoryEntry[]): RecordEvent[] {
   return news.map(({ workload, container, change, from, to, rationale }) => {
     const values = (pair: typeof from) => `${pair?.request ?? '-'}/${pair?.limit ?? '-'}`;
     const message = `${workload} container ${container}: ${values(from)} -> ${values(to)} (${rationale})`;
+    return { ...EVENTS[change], message: message.slice(0, LONGEST_NOTE) };
+  });
+}
+
+/** The same of Knative Services. */
+export function knobEvents(news: readonly KnobHistoryEntry[]): RecordEvent[] {
+  return news.map(({ workload, change, from = {}, to, rationale }) => {
+    const message = `${workload}: ${shownKnobs(from)} -> ${shownKnobs(to)} (${rationale})`;
     return { ...EVENTS[change], message: message.slice(0, LONGEST_NOTE) };
   });
 }

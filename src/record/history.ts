@@ -2,18 +2,21 @@
 import type { HistoryEntry, RolloutStatus } from '../domain/record.ts';
 import { moment } from './read-back.ts';
 
+/** A change of one container, or of one Knative Service. */
+type Entry = Pick<HistoryEntry, 'at' | 'workload' | 'change' | 'outcome'> & { container?: string };
+
 /**
  * @param history newest first, as it was
  * @param news what this cycle adds to it
  * @param rollouts how far each workload is now
  * @param now milliseconds since the epoch
  */
-export function withOutcomes(
-  history: readonly HistoryEntry[],
-  news: readonly HistoryEntry[],
+export function withOutcomes<T extends Entry>(
+  history: readonly T[],
+  news: readonly T[],
   rollouts: readonly RolloutStatus[],
   now: number,
-): HistoryEntry[] {
+): T[] {
   const at = new Date(now).toISOString();
   const followed = new Set<string>();
   return history.map((entry) => {
@@ -30,8 +33,8 @@ export function withOutcomes(
 }
 
 function outcomeOf(
-  { at: decided, outcome }: HistoryEntry,
-  next: HistoryEntry | undefined,
+  { at: decided, outcome }: Entry,
+  next: Entry | undefined,
   rollout: RolloutStatus | undefined,
   at: string,
 ): string | undefined {

@@ -1,7 +1,9 @@
 /** Whether a new status is worth a write: etcd, every watcher and a person's patience pay for each one. */
+import { type ConcurrencyStatus, readKnobs } from '../domain/concurrency.ts';
 import { at } from '../domain/json.ts';
 import { readBytes } from '../domain/quantity.ts';
 import type { MemoryStatus } from '../domain/record.ts';
+import { findService } from './concurrency-read-back.ts';
 import { findContainer, moment } from './read-back.ts';
 
 /** A value moving by less than this between two looks is no news to a reader. */
@@ -18,7 +20,40 @@ export function isNews(next: MemoryStatus, previous: MemoryStatus | undefined): 
   return JSON.stringify(headline(next)) !== JSON.stringify(headline(previous)) || observedMoved(next, previous);
 }
 
-function headline({ phase, message, workloads, request, limit, containers, rollouts = [], outcome }: MemoryStatus) {
+/** The same of its concurrency. */
+export function isNewsOfKnobs(next: ConcurrencyStatus | undefined, previous: ConcurrencyStatus | undefined): boolean {
+  if (!next || !previous) return next !== previous;
+  return JSON.stringify(knobHeadline(next)) !== JSON.stringify(knobHeadline(previous)) || loadMoved(next, previous);
+}
+
+function knobHeadline({ phase, message, target, services, history }: ConcurrencyStatus) {
+  const decided = services.map(
+    ({ workload, source, current, override, recommended, applied, observed, doubt, fit }) => [
+      [workload, source, observed !== undefined, doubt !== undefined, fit !== undefined],
+      [current, override, recommended, applied].map((knobs) => knobs && [readKnobs(knobs), at(knobs, 'at')]),
+    ],
+  );
+  return [phase, message, target, decided, history.map(({ outcome }) => outcome)];
+}
+
+function loadMoved(next: ConcurrencyStatus, previous: ConcurrencyStatus): boolean {
+  return next.services.some(({ workload, observed }) => {
+    const [to, from] = [observed, findService(previous, workload)?.observed].map((one) => one?.concurrency_p95);
+    return to !== undefined && from !== undefined && Math.abs(to - from) > Math.max(from * NEWS_RATIO, 1);
+  });
+}
+
+function headline({
+  phase,
+  message,
+  workloads,
+  request,
+  limit,
+  containers,
+  rollouts = [],
+  outcome,
+  backtest,
+}: MemoryStatus) {
   const { since, before, after } = outcome ?? {};
   // What drifts with usage and time is refreshed with the rest.
   const changed = [before, after].map((side) => [side?.request, side?.limit, side?.kills]);
@@ -38,7 +73,7 @@ function headline({ phase, message, workloads, request, limit, containers, rollo
     id,
     at,
   ]);
-  return [phase, message, workloads, request, limit, decided, asked, since, changed];
+  return [phase, message, workloads, request, limit, decided, asked, since, changed, backtest?.at];
 }
 
 function observedMoved(next: MemoryStatus, previous: MemoryStatus): boolean {

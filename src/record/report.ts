@@ -1,7 +1,8 @@
 /** What one cycle found out about a record: what the status is made of. */
-import type { Problem, RolloutStatus } from '../domain/record.ts';
+import type { Backtest, Problem, RolloutStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
 import type { Finding, Look } from '../recommend/container.ts';
+import type { ServiceFinding, ServiceLook } from '../recommend/service.ts';
 
 /** What one cycle found out about one container of a record. */
 export type ContainerFinding = {
@@ -19,6 +20,9 @@ export type ContainerFinding = {
   finding: Finding;
 };
 
+/** What one cycle found out about one Knative Service of a record. */
+export type ServiceFound = { workload: string; look: ServiceLook; finding: ServiceFinding };
+
 /** OOM kills of a record's pods, within the same time before its values were tuned as up to now. */
 export type Kills = { before: number; after: number; overSeconds: number };
 
@@ -35,10 +39,18 @@ export type Report = {
   trouble?: string;
   problems: readonly Problem[];
   containers: ContainerFinding[];
+  /** of Knative Services their concurrency; absent where there are none, or Knative is switched off */
+  services?: ServiceFound[];
+  /** why requests could not be read, though memory could */
+  loadTrouble?: string;
+  /** Prometheus has no series of Knative */
+  noKnativeMetrics?: true;
   /** how far each workload's rollout is; absent where nothing was looked at, so that those of the last status stay */
   rollouts?: RolloutStatus[];
   /** OOM kills before and since tuning, where Prometheus could tell lately */
   kills?: Kills;
+  /** what a replay has shown last, where one is required */
+  backtest?: Backtest;
   /** the long window as people write it, e.g. `6h` */
   window: string;
   /** the rules' settings that differ from their defaults, by variable */

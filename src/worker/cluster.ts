@@ -1,4 +1,5 @@
 /** What a cycle asks of the cluster, and the real one behind it. */
+import type { ConcurrencyStatus } from '../domain/concurrency.ts';
 import { type JsonObject, textAt } from '../domain/json.ts';
 import type { KnativeConfig } from '../domain/knative-rules.ts';
 import type { MemoryStatus, RecordResource } from '../domain/record.ts';
@@ -32,7 +33,7 @@ export type Cluster = {
    *
    * @throws {ApiError} with code 409 when the record is not of the given version any more
    */
-  writeStatus(record: RecordResource, memory: MemoryStatus): Promise<void>;
+  writeStatus(record: RecordResource, memory: MemoryStatus, concurrency?: ConcurrencyStatus): Promise<void>;
   /** Writes the one annotation by which admission knows that the applied values shall come in now. */
   requestRollout(workload: JsonObject, id: string): Promise<void>;
   emit(record: RecordResource, event: RecordEvent): Promise<void>;
@@ -94,8 +95,9 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
       const of = (key: string) => textAt(metadata, key);
       await api.remove(VPAS, of('namespace'), of('name'), of('resourceVersion'));
     },
-    async writeStatus({ kind, metadata: { namespace, name, resourceVersion } }, memory) {
-      const status = { nfr_recommendations: { memory } } as unknown as JsonObject;
+    async writeStatus({ kind, metadata: { namespace, name, resourceVersion } }, memory, concurrency) {
+      const ours = { memory, ...(concurrency && { concurrency }) };
+      const status = { nfr_recommendations: ours } as unknown as JsonObject;
       const metadata = { namespace, name, ...(resourceVersion !== undefined && { resourceVersion }) };
       const body = { apiVersion: `${RECORD_GROUP}/${RECORD_VERSION}`, kind, metadata, status };
       await api.applyStatus(records, namespace, name, body);

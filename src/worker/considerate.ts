@@ -54,11 +54,11 @@ export function considerate(cluster: Cluster, pace: Pace = PACE): Cluster {
 
   return {
     ...cluster,
-    async writeStatus(record, memory) {
+    async writeStatus(record, ...status) {
       let version = record;
       for (let tries = 1; ; tries += 1) {
         try {
-          return await patiently(() => cluster.writeStatus(version, memory));
+          return await patiently(() => cluster.writeStatus(version, ...status));
         } catch (error) {
           if (!(error instanceof ApiError && error.code === 409) || tries === TRIES) throw error;
           // OaaS writes the same record, often parts of it that no decision depends on.
@@ -78,7 +78,12 @@ export function considerate(cluster: Cluster, pace: Pace = PACE): Cluster {
 
 /** What a decision about a record is made from, of the record itself. */
 function grounds({ metadata, spec, status }: RecordResource) {
-  return [metadata.uid, isPaused({ metadata }), at(spec, 'nfr'), at(status, 'nfr_recommendations', 'memory')];
+  return [
+    metadata.uid,
+    isPaused({ metadata }),
+    at(spec, 'nfr'),
+    ...['memory', 'concurrency'].map((part) => at(status, 'nfr_recommendations', part)),
+  ];
 }
 
 /** Resolves when it is the caller's turn: each begins a moment after the one before. */

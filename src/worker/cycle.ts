@@ -3,6 +3,7 @@
  * each record's status → the requests for rollouts. One record's trouble never stops the others.
  */
 import type { RecordKind } from '../admit/scope.ts';
+import type { Loads } from '../collect/load.ts';
 import type { Collected } from '../collect/usage.ts';
 import { textAt } from '../domain/json.ts';
 import { readBounds } from '../domain/knative-rules.ts';
@@ -12,14 +13,18 @@ import type { Wait } from '../domain/waits.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
 import type { RolloutLimits } from '../recommend/rollouts.ts';
-import { eventsOf, rolloutEvents, troubleEvents } from '../record/events.ts';
-import { isNews } from '../record/news.ts';
+import { readKnativeDefaults } from '../recommend/target.ts';
+import { previousConcurrency } from '../record/concurrency-read-back.ts';
+import { concurrencyStatus, knobNews } from '../record/concurrency-status.ts';
+import { eventsOf, knobEvents, rolloutEvents, troubleEvents } from '../record/events.ts';
+import { isNews, isNewsOfKnobs } from '../record/news.ts';
 import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
 import { aroundBy, headroomOf } from './around.ts';
 import type { Cluster } from './cluster.ts';
 import { errorsOf, type Figures, figuresOf, type RecommendationError } from './figures.ts';
 import { LeaseLostError } from './guarded.ts';
+import type { Known } from './known-past.ts';
 import { type Looked, lookAtRecord } from './look.ts';
 import { planAll } from './plan.ts';
 import { isUnderWay } from './rollouts.ts';
@@ -31,8 +36,12 @@ import { byRecord, defaultsOf, type OwnedWorkloads, rangeOf, type Workload } fro
 export type Parts = {
   cluster: Cluster;
   usage(targets: Workload[], now: number): Promise<Collected>;
+  /** What is known of the requests of Knative Services; absent where Knative is switched off. */
+  load?(targets: Workload[], now: number): Promise<Loads>;
   /** Resolves when the replicas that answer reviews have most likely seen the statuses that were just written. */
   storesCatchUp(): Promise<void>;
+  /** What was read of the records' past; reads on beside the cycles. */
+  known?: Known;
   rules: RulesInForce;
   limits: RolloutLimits;
   gates: Gates;
@@ -81,7 +90,7 @@ export type CycleReport = Record<Change, number> & {
  * @throws {LeaseLostError} when another replica may work by now
  */
 export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
-  const { cluster, log, gates, rules, record, strategy, limits } = parts;
+  const { cluster, log, gates, rules, record, strategy, limits, known = {} } = parts;
   const steps = { list: 0, collect: 0, decide: 0, write: 0 };
   const lap = stopwatch();
   const [records, objects, revisions, limitRanges, around, knativeConfig] = await Promise.all([
@@ -115,10 +124,20 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     counts.trouble = reason(error);
     log.warn({ error: counts.trouble }, 'usage could not be read');
   }
+  let load: Loads | undefined;
+  let loadTrouble: string | undefined;
+  try {
+    // Memory goes on alone.
+    if (counts.trouble === undefined) load = await parts.load?.(observed, now);
+  } catch (error) {
+    loadTrouble = reason(error);
+    log.warn({ error: loadTrouble }, 'requests could not be read');
+  }
   steps.collect = lap();
 
   const aroundOf = aroundBy(around);
   const knative = readBounds(knativeConfig);
+  const knativeDefaults = readKnativeDefaults(knativeConfig);
   const ranges = Map.groupBy(limitRanges, (one) => textAt(one, 'metadata', 'namespace'));
   const rangesOf = (namespace: string) => ranges.get(namespace) ?? [];
   const vpas = oursByRecord(around.verticalAutoscalers ?? []);
@@ -126,7 +145,8 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   for (const entry of owned) {
     const { namespace, name } = entry.record.metadata;
     const surroundings = {
-      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, now },
+      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, known, now },
+      ...{ load, loadTrouble, knativeDefaults },
       around: aroundOf(namespace),
       range: rangeOf(rangesOf(namespace), namespace),
       defaults: defaultsOf(rangesOf(namespace), namespace),
@@ -137,6 +157,8 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   }
   counts.figures = looked.filter(({ report }) => report.containers.length > 0).map(figuresOf);
   counts.errors = looked.flatMap(errorsOf);
+  known.kills?.begin(new Map(looked.flatMap(({ asks }) => (asks.kills ? [asks.kills] : []))), now);
+  known.trials?.begin(new Map(looked.flatMap(({ asks }) => (asks.trial ? [asks.trial] : []))), now);
   planAll(looked, headroomOf(around.quotas), limits, now);
   steps.decide = lap();
 
@@ -212,24 +234,27 @@ async function write(
   const decided = memoryStatus(report, name, previous, news, now);
   const refusal = vpas && (await sayToVpa(vpas.wanted(decided), vpas.standing, cluster));
   const status: MemoryStatus = refusal === undefined ? decided : { ...decided, phase: 'Degraded', message: refusal };
+  const before = previousConcurrency(record.status);
+  const knobs = knobNews(report, before, now);
+  const concurrency = concurrencyStatus(report, before, knobs, status.rollouts ?? [], now);
   counts.containers += report.containers.length;
   for (const rollout of status.rollouts ?? []) {
     if (isUnderWay(rollout)) counts.rollouts.underWay += 1;
     const { waiting } = counts.rollouts;
     if (rollout.reason && rollout.state === 'Waiting') waiting[rollout.reason] = (waiting[rollout.reason] ?? 0) + 1;
   }
-  if (!isNews(status, previous)) return;
-  await cluster.writeStatus(record, status);
+  if (!isNews(status, previous) && !isNewsOfKnobs(concurrency, before)) return;
+  await cluster.writeStatus(record, status, concurrency);
   counts.written += 1;
 
-  for (const entry of news) {
+  for (const entry of [...news, ...knobs]) {
     counts[entry.change] += 1;
     log.info({ namespace, record: name, ...entry }, entry.change);
   }
   const failures = rolloutEvents(status.rollouts ?? [], previous?.rollouts);
   counts.rollouts.failed += failures.length;
   const troubles = troubleEvents(status.containers, previous?.containers);
-  for (const event of [...eventsOf(news), ...failures, ...troubles]) {
+  for (const event of [...eventsOf(news), ...knobEvents(knobs), ...failures, ...troubles]) {
     // The status has it already; a lost Event is no reason to lose the next.
     await cluster
       .emit(record, event)

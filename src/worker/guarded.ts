@@ -26,7 +26,7 @@ export function onlyWhile(leads: () => boolean, cluster: Cluster): Guarded {
   return {
     cluster: {
       ...cluster,
-      writeStatus: (record, memory) => guarded(() => cluster.writeStatus(record, memory)),
+      writeStatus: (...status) => guarded(() => cluster.writeStatus(...status)),
       writeVpa: (vpa) => guarded(() => cluster.writeVpa(vpa)),
       removeVpa: (vpa) => guarded(() => cluster.removeVpa(vpa)),
       requestRollout: (workload, id) => guarded(() => cluster.requestRollout(workload, id)),

@@ -1,7 +1,7 @@
 /** What the cluster holds, as a cycle needs it: records with their workloads, and the LimitRanges around them. */
 import { asWritten, readBook } from '../admit/book.ts';
 import { leaveAlone, type RecordKind } from '../admit/scope.ts';
-import type { Target } from '../collect/usage.ts';
+import type { Revision, Target } from '../collect/usage.ts';
 import { at, type Json, type JsonObject, textAt } from '../domain/json.ts';
 import { parseQuantity, readBytes } from '../domain/quantity.ts';
 import type { RecordResource, Tuning } from '../domain/record.ts';
@@ -99,8 +99,24 @@ function readWorkload(object: JsonObject, namespace: string, deploymentsOf: Map<
     containers,
     replicas: replicas.reduce((sum, count) => sum + count, 0),
     object,
+    ...(kind === 'KnativeService' && { revisions: deployments.map(revisionOf) }),
     open: containers.some(({ current }) => FIELDS.some((field) => current[field] === undefined)),
     ...(newest && { newest: textAt(newest, 'metadata', 'name') }),
+  };
+}
+
+/** A Revision, as the Deployment that Knative made of it shows it: its hard limit is told to its queue-proxy. */
+function revisionOf(deployment: JsonObject): Revision {
+  const [containers, metadata] = [at(deployment, 'spec', 'template', 'spec', 'containers'), deployment.metadata];
+  const variables = (Array.isArray(containers) ? containers : []).flatMap((container) => {
+    const env = at(container, 'env');
+    return textAt(container, 'name') === 'queue-proxy' && Array.isArray(env) ? env : [];
+  });
+  const hard = variables.find((one) => textAt(one, 'name') === 'CONTAINER_CONCURRENCY');
+  return {
+    deployment: textAt(metadata, 'name'),
+    name: textAt(metadata, 'labels', KNATIVE_REVISION_LABEL),
+    containerConcurrency: Number(textAt(hard, 'value')),
   };
 }
 

@@ -141,13 +141,16 @@ export function playCluster(
       writes.push(`-${name}`);
       standing.delete(name);
     },
-    async writeStatus(record, memory) {
+    async writeStatus(record, memory, concurrency) {
       const { name, resourceVersion } = record.metadata;
       const found = await cluster.reread(record);
       const overtaken = resourceVersion !== undefined && resourceVersion !== found.metadata.resourceVersion;
       if (overtaken) throw refused(409, 'the object has been modified');
       writes.push(name);
-      put({ ...found, status: { ...found.status, nfr_recommendations: { memory } } as unknown as JsonObject });
+      put({
+        ...found,
+        status: { ...found.status, nfr_recommendations: { memory, concurrency } } as unknown as JsonObject,
+      });
       const written = stored.get(name);
       if (written && cluster.webhook !== 'behind') seen.set(name, written);
     },

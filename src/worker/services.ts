@@ -1,0 +1,72 @@
+/** What is known of one Knative Service's concurrency before its containers are looked at. */
+import { CONCURRENCY, readBook } from '../admit/book.ts';
+import { templateAsWritten } from '../admit/concurrency.ts';
+import type { Loads } from '../collect/load.ts';
+import {
+  AUTOSCALING,
+  autoscaling,
+  type ConcurrencyStatus,
+  type Knobs,
+  knobsOf,
+  sameKnobs,
+} from '../domain/concurrency.ts';
+import { type KnativeBounds, scalesByConcurrency, settingsOf } from '../domain/knative-rules.ts';
+import type { Tuning } from '../domain/record.ts';
+import type { ServiceAlone } from '../recommend/pairing.ts';
+import type { Aftermath } from '../recommend/take-back.ts';
+import { type KnativeDefaults, resolve } from '../recommend/target.ts';
+import { findService, readAppliedKnobs, readKnobDecision } from '../record/concurrency-read-back.ts';
+import type { Workload } from './workloads.ts';
+
+/** What is around a Service. */
+export type Around = {
+  loads: Loads['loads'];
+  tuning: Tuning;
+  previous: ConcurrencyStatus | undefined;
+  bounds: KnativeBounds;
+  defaults: KnativeDefaults;
+  enforced: boolean;
+  aftermath: Aftermath;
+};
+
+export function readService({ namespace, ref, object, replicas }: Workload, around: Around): ServiceAlone {
+  const { loads, tuning, previous, bounds, defaults, enforced, aftermath } = around;
+  const before = findService(previous, ref);
+  const [standing, applied] = [readKnobDecision(before?.recommended), readAppliedKnobs(before?.applied)];
+  const runs = knobsOf(object);
+  const entries = readBook(object)?.get(CONCURRENCY);
+  const written = knobsOf({ spec: { template: templateAsWritten(object, entries) } });
+  const utilization = Number(autoscaling(object, 'targetUtilization')?.value || Number.NaN) / 100;
+  const maxScale = Number(autoscaling(object, 'maxScale')?.value ?? defaults.maxScale);
+  const load = loads.get(`${namespace}/${ref}`);
+  const foreign = foreignTo(object, bounds);
+  return {
+    load,
+    current: resolve(runs, Number.isNaN(utilization) ? undefined : utilization, defaults),
+    written,
+    ours: !sameKnobs(runs, written),
+    most: bounds.mostConcurrency,
+    atMaxScale: maxScale > 0 && replicas >= maxScale,
+    fixed: overrideOf(tuning),
+    enforced,
+    aftermath,
+    ...(foreign !== undefined && { foreign }),
+    ...(standing && { standing }),
+    ...(applied && { applied }),
+  };
+}
+
+/** What a person wrote, as numbers. */
+function overrideOf({ enabled, concurrency: { overrides } }: Tuning): Knobs {
+  if (enabled === false) return {};
+  const template = { metadata: { annotations: overrides.annotations }, spec: overrides };
+  return knobsOf({ spec: { template } });
+}
+
+function foreignTo(object: unknown, bounds: KnativeBounds): string | undefined {
+  if (scalesByConcurrency(settingsOf(object), bounds)) return undefined;
+  const scaler = autoscaling(object, 'class')?.value ?? bounds.autoscalerClass;
+  const metric = autoscaling(object, 'metric')?.value;
+  const by = metric === undefined ? '' : ` by ${metric}`;
+  return `${scaler} scales it${by}, not by requests in flight (${AUTOSCALING}class, ${AUTOSCALING}metric): its concurrency is left alone`;
+}
