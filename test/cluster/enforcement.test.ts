@@ -1,10 +1,8 @@
 /** Enforcement with the real control plane: who rolls, how often, and what a person's own tools see of it. */
 import t, { type Test } from 'tap';
-import { Mi } from '../../src/domain/quantity.ts';
 import type { MemoryStatus, RolloutStatus } from '../../src/domain/record.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
-import type { Series } from './remote-write.ts';
 import { kubectl, manifest, memory, record, rollout, settled } from './stage.ts';
 import { startTuner, type Tuner } from './tuner.ts';
 import { until } from './until.ts';
@@ -190,50 +188,7 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
     await until('the record to be well', async () => (await status(cluster, 'deaf'))?.phase === 'Enforcing', PATIENCE);
     await quiet(t, cluster, tuner);
   });
-
-  await t.test('where a replay is required, only what its own history proves is applied', async (t) => {
-    await cluster.metricsPush(lived('proven', 26));
-    await cluster.metricsPush(lived('young', 12));
-    await tuner.stop();
-    await tuner.start({ OPRC_CRM_ENFORCEMENT_BACKTEST: 'required' });
-    for (const name of ['proven', 'young']) {
-      await kubectl(cluster, ['apply', '-f', '-'], `${record({ name, enforce: true })}---\n${workload(name)}`);
-    }
-    await until('values', async () => (await memory(cluster, 'deployment/proven')) === FIRST_STEP, PATIENCE);
-    t.match((await status(cluster, 'proven'))?.backtest, {
-      passed: true,
-      kills: { manifest: 0, tuned: 0 },
-      containers: 1,
-    });
-    const young = await until(
-      'the verdict',
-      async () => {
-        const found = await status(cluster, 'young');
-        return found?.backtest && found;
-      },
-      PATIENCE,
-    );
-    t.match(young, {
-      backtest: { passed: false, message: /^Deployment\/young container function has 1[123] hours of samples/ },
-      rollouts: [{ state: 'Waiting', reason: 'backtest', message: /needs 24$/ }],
-    });
-    t.equal(await memory(cluster, 'deployment/young'), '512Mi/1Gi');
-  });
 });
-
-/** What Prometheus has of a workload that has lived for so many hours: 100Mi, as its pods use now. */
-function lived(name: string, hours: number): Series[] {
-  const samples = (value: number) =>
-    Array.from({ length: hours * 30 }, (_, index) => ({ at: Date.now() - (index + 1) * 120_000, value }));
-  const [namespace, pod] = ['default', `${name}-5d9c-old`];
-  const owner = { owner_kind: 'ReplicaSet', owner_name: `${name}-5d9c`, owner_is_controller: 'true' };
-  const container = { container: 'function', image: 'function:1', id: `/${name}` };
-  const used = { __name__: 'container_memory_working_set_bytes', namespace, pod, ...container };
-  return [
-    { labels: used, samples: samples(100 * Mi) },
-    { labels: { __name__: 'kube_pod_owner', namespace, pod, ...owner }, samples: samples(1) },
-  ];
-}
 
 /** Steady usage, nothing new: within five cycles no template changes. */
 async function quiet(t: Test, cluster: Cluster, tuner: Tuner): Promise<void> {
