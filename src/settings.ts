@@ -42,6 +42,12 @@ const TABLE = {
     ['rollout', 'admission', 'vpa'],
     'How applied values reach running workloads: a rollout is asked for, they wait for the next change of the template, or VPA applies them.',
   ),
+  enforcementBacktest: choice(
+    `${OPRC}ENFORCEMENT_BACKTEST`,
+    'off',
+    ['off', 'required'],
+    'With `required` nothing is applied to a record before a replay of its own history shows no more OOM kills than its manifests.',
+  ),
   rolloutsPerNamespace: integer(
     `${OPRC}ROLLOUTS_PER_NAMESPACE`,
     2,

@@ -84,6 +84,11 @@ export function settingEntries({ after, written }: ConcurrencyDecision): Entries
   return Object.fromEntries(ours.map(([key, set]) => [key, { set, was: written.get(key) ?? null }]));
 }
 
+/** Whether the decision changes something because of applied values. */
+export function brings({ before, after, wanted }: ConcurrencyDecision): boolean {
+  return [...after].some(([key, value]) => value !== before.get(key) && wanted.get(dashed(key))?.rung === 'applied');
+}
+
 /** The settings that hold what we set. */
 function ours(settings: ScalingSettings, entries: Entries): [string, Json][] {
   return [...settings].filter(([key, value]) => Object.hasOwn(entries, key) && entries[key]?.set === value);

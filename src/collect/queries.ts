@@ -65,6 +65,32 @@ export function largestWorkingSet(shard: Shard, range: string, options: QueryOpt
 }
 
 /**
+ * What containers went through, step by step (a matrix): `bytes`, the largest working set within each step, and `oom`, the
+ * limit at which a pod was OOM killed within it.
+ */
+export function historyQuery(shard: Shard, seconds: number, stepSeconds: number, options: QueryOptions): string {
+  const step = formatSeconds(stepSeconds);
+  const values = [named('bytes', largestWorkingSet(shard, step, options)), named('oom', killed(shard, step, options))];
+  const owners = workloads(shard, formatSeconds(options.shortWindowSeconds), options);
+  return `(${byWorkload('max', values, owners)})[${formatSeconds(seconds)}:${step}]`;
+}
+
+/** How often containers were OOM killed. */
+export function killsQuery(shard: Shard, seconds: number, options: QueryOptions): string {
+  const range = formatSeconds(seconds);
+  return byWorkload('sum', [named('kills', kills(shard, range, options))], workloads(shard, range, options));
+}
+
+/** Since when (Unix time) kills could have been counted, as far back as the range; to an hour. */
+export function earliestQuery(shard: Shard, seconds: number, options: QueryOptions): string {
+  const range = formatSeconds(seconds);
+  const name = 'kube_pod_container_status_restarts_total';
+  const over = (selector: string) => `min_over_time(timestamp(${selector})[${range}:1h])`;
+  const earliest = `min by (${POD}) (${series(name, '', shard, options, over)})`;
+  return byWorkload('min', [named('earliest', earliest)], workloads(shard, range, options));
+}
+
+/**
  * The limit at which a pod was OOM killed. The reason alone would stay for as long as the pod lives, so a restart within
  * the window has to go with it (kube-state-metrics; cAdvisor's own counter dies with the container, google/cadvisor#3015).
  */
@@ -125,7 +151,7 @@ export function workloads(shard: Shard, range: string, options: QueryOptions): s
   return `topk by (namespace, pod) (1, max by (namespace, pod, workload) (${byOwner} or ${byName}))`;
 }
 
-export function byWorkload(aggregate: 'sum' | 'max', values: string[], owners: string): string {
+export function byWorkload(aggregate: 'sum' | 'max' | 'min', values: string[], owners: string): string {
   return `${aggregate} by (namespace, workload, container, statistic) ((${values.join(' or ')}) * on (namespace, pod) group_left (workload) ${owners})`;
 }
 

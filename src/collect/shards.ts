@@ -14,7 +14,7 @@ export type Shard = {
 };
 
 /** Pods' names are cut (`generateName` keeps 58 characters of `<name>-<hash>-`): what is longer would match none. */
-const LONGEST_PREFIX = 45;
+export const LONGEST_PREFIX = 45;
 
 /**
  * @param wanted what is to be asked for

@@ -99,7 +99,7 @@ export function spelledIn(settings: ScalingSettings, name: string): string {
 }
 
 const DECIMAL = /^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$/;
-const DURATION = /^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$/;
+const DURATION = /^([0-9]+(\.[0-9]{1,3})?(h|m|s)|[0-9]+ms)+$/;
 const MILLISECONDS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
 type Rule = { allowed(value: string): boolean; words: string };
@@ -224,7 +224,7 @@ function misfits(settings: ScalingSettings, bounds: KnativeBounds): [names: stri
   return found.flatMap(([wrong, names, words]) => (wrong ? [[names, words] as [string[], string]] : []));
 }
 
-/** In milliseconds; `NaN` for what Go's `time.ParseDuration` refuses, or nobody writes (micro- and nanoseconds). */
+/** In milliseconds; `NaN` for what Go's `time.ParseDuration` refuses, or nobody writes (parts of a millisecond). */
 function readDuration(text: string): number {
   if (text === '0') return 0;
   if (!DURATION.test(text)) return Number.NaN;

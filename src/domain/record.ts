@@ -188,6 +188,20 @@ export type Outcome = {
   summary: string;
 };
 
+/** What a replay of the record's own history has shown, where it has to before anything is applied. */
+export type Backtest = {
+  passed: boolean;
+  at: string;
+  /** what was found and, where it failed, what would make it pass */
+  message: string;
+  /** how many containers were replayed */
+  containers: number;
+  /** OOM kills, by the manifests and with tuning; absent where there was too little to judge by */
+  kills?: { manifest: number; tuned: number };
+  /** the rules' settings that were not at their defaults, by variable */
+  settings?: Record<string, string>;
+};
+
 /** `status.nfr_recommendations.memory` */
 export type MemoryStatus = {
   phase: Phase;
@@ -205,6 +219,8 @@ export type MemoryStatus = {
   history: HistoryEntry[];
   /** absent as long as tuning has changed nothing */
   outcome?: Outcome;
+  /** only where a replay is required */
+  backtest?: Backtest;
   /** of each decision that stands or is in the history: `npm run explain` decides again from it */
   evidence?: Evidence[];
 };

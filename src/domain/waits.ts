@@ -6,6 +6,8 @@ export const WAITS = {
   paused: 'the workload, its record or its namespace carries the annotation `tuning.oaas.io/paused: "true"`',
   'hpa-on-memory': 'a HorizontalPodAutoscaler scales it on memory utilization, which is relative to the request',
   'other-vpa': 'a VerticalPodAutoscaler of somebody else sets its memory',
+  backtest:
+    'a replay of its history has not shown that tuning kills no more than the manifest (`OPRC_CRM_ENFORCEMENT_BACKTEST`)',
   'next-template-change':
     'with this strategy nothing is asked for; values come with the next change of the pod template',
   'not-injectable': 'admission would leave its values alone; the message says why',
@@ -20,7 +22,7 @@ export const WAITS = {
 
 export type Wait = keyof typeof WAITS;
 /** Those for which a workload is observed only: nothing is applied, and what was goes with the next template change. */
-export const HOLDS = ['paused', 'hpa-on-memory', 'other-vpa'] as const satisfies Wait[];
+export const HOLDS = ['paused', 'hpa-on-memory', 'other-vpa', 'backtest'] as const satisfies Wait[];
 export type Hold = (typeof HOLDS)[number];
 
 /** Whether applied values do not count at all, rather than wait. */

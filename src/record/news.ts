@@ -43,7 +43,17 @@ function loadMoved(next: ConcurrencyStatus, previous: ConcurrencyStatus): boolea
   });
 }
 
-function headline({ phase, message, workloads, request, limit, containers, rollouts = [], outcome }: MemoryStatus) {
+function headline({
+  phase,
+  message,
+  workloads,
+  request,
+  limit,
+  containers,
+  rollouts = [],
+  outcome,
+  backtest,
+}: MemoryStatus) {
   const { since, before, after } = outcome ?? {};
   // What drifts with usage and time is refreshed with the rest.
   const changed = [before, after].map((side) => [side?.request, side?.limit, side?.kills]);
@@ -63,7 +73,7 @@ function headline({ phase, message, workloads, request, limit, containers, rollo
     id,
     at,
   ]);
-  return [phase, message, workloads, request, limit, decided, asked, since, changed];
+  return [phase, message, workloads, request, limit, decided, asked, since, changed, backtest?.at];
 }
 
 function observedMoved(next: MemoryStatus, previous: MemoryStatus): boolean {

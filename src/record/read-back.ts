@@ -17,7 +17,7 @@ export function previousStatus(status: unknown): MemoryStatus | undefined {
   const memory = asObject(at(status, 'nfr_recommendations', 'memory'));
   if (!memory) return undefined;
   const objects = (list: unknown) => (Array.isArray(list) ? list.filter((entry) => asObject(entry)) : []);
-  const { outcome, ...others } = memory;
+  const { outcome, backtest, ...others } = memory;
   return {
     ...others,
     containers: objects(memory.containers).filter(
@@ -26,6 +26,7 @@ export function previousStatus(status: unknown): MemoryStatus | undefined {
     history: objects(memory.history),
     rollouts: objects(memory.rollouts).filter(({ workload }) => typeof workload === 'string'),
     ...(isOutcome(outcome) && { outcome }),
+    ...(isBacktest(backtest) && { backtest }),
     ...(Array.isArray(memory.evidence) && { evidence: objects(memory.evidence) }),
   } as unknown as MemoryStatus;
 }
@@ -40,6 +41,12 @@ function isOutcome(outcome: Json | undefined): boolean {
   const [before, after] = [at(outcome, 'before'), at(outcome, 'after')];
   const told = [at(outcome, 'kills_over'), at(outcome, 'summary')].every(isText);
   return !Number.isNaN(moment(at(outcome, 'since'))) && Boolean(isSide(before) && isSide(after)) && told;
+}
+
+function isBacktest(backtest: Json | undefined): boolean {
+  const is = (type: string, ...keys: string[]) => keys.every((key) => typeof at(backtest, key) === type);
+  const isObject = (value: Json | undefined) => value === undefined || asObject(value) !== undefined;
+  return is('boolean', 'passed') && is('string', 'at', 'message') && isObject(at(backtest, 'settings'));
 }
 
 /** The container's entry of the last status. */

@@ -1,5 +1,5 @@
 /** What one cycle found out about a record: what the status is made of. */
-import type { Problem, RolloutStatus } from '../domain/record.ts';
+import type { Backtest, Problem, RolloutStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
 import type { Finding, Look } from '../recommend/container.ts';
 import type { ServiceFinding, ServiceLook } from '../recommend/service.ts';
@@ -49,6 +49,8 @@ export type Report = {
   rollouts?: RolloutStatus[];
   /** OOM kills before and since tuning, where Prometheus could tell lately */
   kills?: Kills;
+  /** what a replay has shown last, where one is required */
+  backtest?: Backtest;
   /** the long window as people write it, e.g. `6h` */
   window: string;
   /** the rules' settings that differ from their defaults, by variable */

@@ -46,6 +46,7 @@ export function memoryStatus(
       ? outcomeOf(containers, previous?.outcome, report.kills, report.vpa !== undefined, now)
       : previous?.outcome;
   if (outcome && report.enabled) status.outcome = outcome;
+  if (report.backtest) status.backtest = report.backtest;
   const evidence = stillNeeded([...evidenceOf(report, at), ...(previous?.evidence ?? [])], status);
   return evidence.length > 0 ? { ...status, evidence } : status;
 }

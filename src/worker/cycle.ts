@@ -24,6 +24,7 @@ import { aroundBy, headroomOf } from './around.ts';
 import type { Cluster } from './cluster.ts';
 import { errorsOf, type Figures, figuresOf, type RecommendationError } from './figures.ts';
 import { LeaseLostError } from './guarded.ts';
+import type { Known } from './known-past.ts';
 import { type Looked, lookAtRecord } from './look.ts';
 import { planAll } from './plan.ts';
 import { isUnderWay } from './rollouts.ts';
@@ -39,6 +40,8 @@ export type Parts = {
   load?(targets: Workload[], now: number): Promise<Loads>;
   /** Resolves when the replicas that answer reviews have most likely seen the statuses that were just written. */
   storesCatchUp(): Promise<void>;
+  /** What was read of the records' past; reads on beside the cycles. */
+  known?: Known;
   rules: RulesInForce;
   limits: RolloutLimits;
   gates: Gates;
@@ -87,7 +90,7 @@ export type CycleReport = Record<Change, number> & {
  * @throws {LeaseLostError} when another replica may work by now
  */
 export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
-  const { cluster, log, gates, rules, record, strategy, limits } = parts;
+  const { cluster, log, gates, rules, record, strategy, limits, known = {} } = parts;
   const steps = { list: 0, collect: 0, decide: 0, write: 0 };
   const lap = stopwatch();
   const [records, objects, revisions, limitRanges, around, knativeConfig] = await Promise.all([
@@ -142,7 +145,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   for (const entry of owned) {
     const { namespace, name } = entry.record.metadata;
     const surroundings = {
-      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, now },
+      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, known, now },
       ...{ load, loadTrouble, knativeDefaults },
       around: aroundOf(namespace),
       range: rangeOf(rangesOf(namespace), namespace),
@@ -154,6 +157,8 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   }
   counts.figures = looked.filter(({ report }) => report.containers.length > 0).map(figuresOf);
   counts.errors = looked.flatMap(errorsOf);
+  known.kills?.begin(new Map(looked.flatMap(({ asks }) => (asks.kills ? [asks.kills] : []))), now);
+  known.trials?.begin(new Map(looked.flatMap(({ asks }) => (asks.trial ? [asks.trial] : []))), now);
   planAll(looked, headroomOf(around.quotas), limits, now);
   steps.decide = lap();
 

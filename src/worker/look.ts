@@ -16,11 +16,12 @@ import type { Aftermath } from '../recommend/take-back.ts';
 import type { KnativeDefaults } from '../recommend/target.ts';
 import { previousConcurrency } from '../record/concurrency-read-back.ts';
 import { findContainer, findRollout, moment, previousStatus, readApplied, readStanding } from '../record/read-back.ts';
-import type { ContainerFinding, Report } from '../record/report.ts';
+import type { ContainerFinding, Report, ServiceFound } from '../record/report.ts';
 import { followRollout, waits } from '../record/rollouts.ts';
 import { appliedOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
 import { type Around, holdOf } from './around.ts';
+import { type Asks, type Known, pastOf } from './known-past.ts';
 import { progressOf } from './progress.ts';
 import { type Judge, outcomeOf, pendingOf } from './rollouts.ts';
 import type { RulesInForce } from './rules.ts';
@@ -47,6 +48,7 @@ export type Surroundings = Judge & {
   strategy: Settings['strategy'];
   /** the record's VerticalPodAutoscalers, if the cluster serves any */
   vpas: JsonObject[] | undefined;
+  known: Known;
   now: number;
 };
 
@@ -56,6 +58,8 @@ export type Looked = {
   previous: MemoryStatus | undefined;
   report: Report;
   rollouts: LookedRollout[];
+  /** what should be read of its past */
+  asks: Asks;
   /** where the cluster serves them: the record's VerticalPodAutoscalers, and what they shall be by a status */
   vpas?: { standing: JsonObject[]; wanted(status: MemoryStatus): JsonObject[] };
 };
@@ -81,9 +85,11 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
   const trouble = around.trouble ?? workloads.map(({ ref }) => troubles.get(`${namespace}/${ref}`)).find(Boolean);
   const enabled = isEnabled(tuning, gates);
   const wished = isEnforced({ ...tuning, paused: false }, gates);
-  const holds = new Map(
-    workloads.map((workload) => [workload, wished ? holdOf(workload, record, around.around) : undefined]),
-  );
+  const past = pastOf(entry, previous, wished, around);
+  const held = (workload: Workload) =>
+    holdOf(workload, record, around.around) ??
+    (past.unproven !== undefined && { reason: 'backtest' as const, detail: past.unproven });
+  const holds = new Map(workloads.map((workload) => [workload, (wished && held(workload)) || undefined]));
   const byVpa = strategy === 'vpa' && wished;
   const possible = wished && !(byVpa && !vpas);
   const free = workloads.filter((workload) => !holds.get(workload));
@@ -97,6 +103,7 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     containers: [],
     window: formatSeconds(rules.longWindowSeconds),
     settings: rules.changed,
+    ...past.told,
     ...(trouble !== undefined && { trouble }),
   };
   const { load, loadTrouble } = around;
@@ -106,7 +113,7 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     if (told !== undefined) report.loadTrouble = told;
     if (load?.absent) report.noKnativeMetrics = true;
   }
-  const looked: Looked = { entry, previous, report, rollouts: [] };
+  const looked: Looked = { entry, previous, report, rollouts: [], asks: past.asks };
   if (vpas) {
     const wanted = (status: MemoryStatus) =>
       byVpa ? wantedVpas({ ...entry, workloads: free }, status, around.defaults, vpas, around.now) : [];
@@ -126,13 +133,11 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     const pair = lookAtConcurrency(workload, looks, record, context);
     const found = looks.map((look, index) => findingOf(workload, look, pair?.containers[index], context));
     report.containers.push(...found);
-    if (pair) report.services?.push({ workload: workload.ref, ...pair.service });
+    const service = pair && { workload: workload.ref, ...pair.service };
+    if (service) report.services?.push(service);
     if (hold) looked.rollouts.push({ workload, entry: waits(last, hold.reason, hold.detail), decidedAt: 0 });
     else if (enforced && !byVpa) {
-      const knobs = pair?.service.finding.applied;
-      const applied = knobs ? { [workload.ref]: knobs } : {};
-      const decided = pair ? { ...tuning, concurrency: { ...tuning.concurrency, applied } } : tuning;
-      looked.rollouts.push(lookAtRollout(workload, found, last, progress, decided, around));
+      looked.rollouts.push(lookAtRollout(workload, found, service, last, progress, tuning, around));
     }
     // Kept for the day on which enforcement is switched on again: its cooldown still counts.
     else if (last.at !== undefined) {
@@ -145,21 +150,20 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
 function lookAtRollout(
   workload: Workload,
   found: ContainerFinding[],
+  service: ServiceFound | undefined,
   last: RolloutStatus,
   progress: ReturnType<typeof progressOf>,
   tuning: Tuning,
   { usage, rules, strategy, now, ...judge }: Surroundings,
 ): LookedRollout {
-  const applied = found.flatMap(({ name, finding }) =>
-    finding.applied ? [[`${workload.ref}/${name}`, appliedOf(finding.applied)] as const] : [],
-  );
-  const outcome = outcomeOf(workload, { ...tuning, applied: Object.fromEntries(applied) }, found, judge);
-  const isPending = outcome.changes.length > 0 || outcome.refused !== undefined;
-  // A container that was decided about since the request is none of what was asked for.
+  const outcome = outcomeOf(workload, decidedBy(tuning, found, service), found, service, judge);
+  const isPending = outcome.changes.length > 0 || outcome.scales === true || outcome.refused !== undefined;
+  // What was decided about since the request is none of what was asked for.
   const asked = last.state === 'Requested' ? moment(last.id) : Number.POSITIVE_INFINITY;
   const decidedAt = (name: string) => found.find((one) => one.name === name)?.finding.applied?.at ?? 0;
-  const isMissing =
-    isPending && (outcome.changes.length === 0 || outcome.changes.some(({ name }) => decidedAt(name) <= asked));
+  const scaledAt = service?.finding.applied?.at ?? 0;
+  const pending = [...outcome.changes.map(({ name }) => decidedAt(name)), ...(outcome.scales ? [scaledAt] : [])];
+  const isMissing = isPending && (pending.length === 0 || pending.some((at) => at <= asked));
   const entry = followRollout(last, isMissing, progress, now);
   if (!isPending) return { workload, entry, decidedAt: 0 };
   const killedAt = (name: string) => usage.get(usageKey(workload.namespace, workload.ref, name))?.oomLimit;
@@ -169,10 +173,23 @@ function lookAtRollout(
   return {
     workload,
     entry,
-    pending: pendingOf(workload, outcome, found, entry, facts),
-    decidedAt: Math.max(0, ...found.map(({ name }) => decidedAt(name))),
+    pending: pendingOf(workload, outcome, found, service, entry, facts),
+    decidedAt: Math.max(scaledAt, ...found.map(({ name }) => decidedAt(name))),
     ...(outcome.refused !== undefined && { refused: outcome.refused }),
   };
+}
+
+/** The record as it will be once this look is written. Where nothing was found out about concurrency, that stands. */
+function decidedBy(tuning: Tuning, found: ContainerFinding[], service: ServiceFound | undefined): Tuning {
+  const applied = Object.fromEntries(
+    found.flatMap(({ workload, name, finding }) =>
+      finding.applied ? [[`${workload}/${name}`, appliedOf(finding.applied)] as const] : [],
+    ),
+  );
+  if (!service) return { ...tuning, applied };
+  const knobs = service.finding.applied;
+  const scaled = { ...tuning.concurrency, applied: knobs ? { [service.workload]: knobs } : {} };
+  return { ...tuning, applied, concurrency: scaled };
 }
 
 type OfContainer = Surroundings & {

@@ -1,6 +1,8 @@
 /** What a rollout of a workload would change, by admission's own word, and what the plan has to know of it. */
+import { brings } from '../admit/concurrency.ts';
 import { type Decision, decide } from '../admit/decide.ts';
 import type { RecordKind } from '../admit/scope.ts';
+import type { Knobs } from '../domain/concurrency.ts';
 import { asObject, at, type JsonObject } from '../domain/json.ts';
 import type { KnativeBounds } from '../domain/knative-rules.ts';
 import type { Gates } from '../domain/ladder.ts';
@@ -12,7 +14,7 @@ import { isSame } from '../recommend/guards.ts';
 import type { Pending } from '../recommend/rollouts.ts';
 import { cooldownOf } from '../recommend/step.ts';
 import { moment } from '../record/read-back.ts';
-import type { ContainerFinding } from '../record/report.ts';
+import type { ContainerFinding, ServiceFound } from '../record/report.ts';
 import { isRolloutPaused } from './progress.ts';
 import { currentMemory, type Workload } from './workloads.ts';
 
@@ -20,7 +22,12 @@ import { currentMemory, type Workload } from './workloads.ts';
 export type Change = { name: string; from: Pair<number>; to: Pair<number> };
 
 /** What a rollout would change, and why it would not change what was applied. */
-export type Outcome = { changes: Change[]; refused?: string };
+export type Outcome = {
+  changes: Change[];
+  /** it would bring applied concurrency */
+  scales?: true;
+  refused?: string;
+};
 
 /** What a review is judged by, as far as the worker knows it. */
 export type Judge = { gates: Gates; record: RecordKind; knative: KnativeBounds };
@@ -35,6 +42,7 @@ export function outcomeOf(
   workload: Workload,
   tuning: Tuning,
   found: readonly ContainerFinding[],
+  service: ServiceFound | undefined,
   judge: Judge,
 ): Outcome {
   const decision = askAdmission(workload, tuning, judge);
@@ -45,12 +53,23 @@ export function outcomeOf(
       from: currentMemory(before),
       to: currentMemory(after),
     }));
+  const { concurrency } = decision;
   const speaks = decision.containers.some(({ rungs }) => rungs.includes('applied'));
-  if (changes.length > 0 && speaks) return { changes };
-  const missing = found.some(({ finding: { applied }, current }) => applied && !isSame(applied, current));
-  const reasons = [decision.reason, ...decision.containers.map(({ reason }) => reason)];
+  const scales = concurrency !== undefined && brings(concurrency);
+  if ((changes.length > 0 && speaks) || scales) return { changes, ...(scales && { scales }) };
+  const missing =
+    found.some(({ finding: { applied }, current }) => applied && !isSame(applied, current)) ||
+    (service?.finding.applied && !sameTarget(service.finding.applied, service.look.current));
+  const parts = [...decision.containers, ...(concurrency ? [concurrency] : [])];
+  const reasons = [decision.reason, ...parts.map(({ reason }) => reason)];
   const refusal = reasons.find((reason) => OUTCOMES[reason].result === 'skipped');
   return { changes: [], ...(missing && refusal && { refused: `${refusal}, ${OUTCOMES[refusal].means}` }) };
+}
+
+/** Whether what counts now is what was applied. */
+function sameTarget(applied: Knobs, current: Knobs): boolean {
+  const { containerConcurrency: hard = current.containerConcurrency } = applied;
+  return applied.target === current.target && hard === current.containerConcurrency;
 }
 
 function askAdmission({ namespace, object: oldObject }: Workload, tuning: Tuning, judge: Judge): Decision {
@@ -64,8 +83,9 @@ function askAdmission({ namespace, object: oldObject }: Workload, tuning: Tuning
 /** @param workload what it is of; its progress is that of the look */
 export function pendingOf(
   workload: Workload,
-  { changes, refused }: Outcome,
+  { changes, scales, refused }: Outcome,
   found: readonly ContainerFinding[],
+  service: ServiceFound | undefined,
   entry: RolloutStatus,
   {
     rolling,
@@ -89,24 +109,27 @@ export function pendingOf(
     (killedAt(name) ?? 0) >= from.limit &&
     (to.limit ?? Number.POSITIVE_INFINITY) > from.limit;
   const lowers = ({ from, to }: Change) => FIELDS.some((field) => (to[field] ?? 0) < (from[field] ?? 0));
-  const cooldowns = changes.map(({ name }) =>
-    cooldownOf(findings.get(name)?.applied ?? NOT_APPLIED, { cooldownSeconds }),
-  );
+  const scaled = scales ? service : undefined;
+  const decisions = [...changes.map(({ name }) => findings.get(name)?.applied), scaled?.finding.applied];
+  const cooldowns = decisions.map((applied) => cooldownOf(applied ?? NOT_APPLIED, { cooldownSeconds }));
+  const [from, to] = [scaled?.look.current.target ?? 0, scaled?.finding.applied?.target ?? 0];
   const last = entry.at === undefined ? Number.NEGATIVE_INFINITY : Math.min(moment(entry.at), now);
-  const takenBack = changes.some(({ name }) => findings.get(name)?.applied?.takenBack);
+  const takenBack = decisions.some((applied) => applied?.takenBack);
   return {
     key: keyOf(workload),
     namespace: workload.namespace,
     gain: Math.abs(sum(changes, 'request')) * workload.replicas,
-    urgent: takenBack || changes.some(killed),
+    urgent: takenBack || changes.some(killed) || (to < from && scaled?.look.killed === true),
     ...(strategy ? { never: strategy } : refused !== undefined && { never: 'not-injectable' as const }),
     paused: isRolloutPaused(workload.object),
     rolling,
     underWay: isUnderWay(entry),
     coolsUntil: last + Math.max(0, ...cooldowns) * 1000,
-    doubtful: changes.some((change) => findings.get(change.name)?.doubt !== undefined && lowers(change)),
+    doubtful:
+      changes.some((change) => findings.get(change.name)?.doubt !== undefined && lowers(change)) ||
+      (to > from && scaled?.finding.doubt !== undefined),
     // Pods of the values of before are what the quota has room for.
-    needs: takenBack ? {} : needsOf(workload, changes),
+    needs: takenBack ? {} : needsOf(workload, changes, to > 0 ? Math.max(1, from / to) : 1),
   };
 }
 
@@ -125,10 +148,12 @@ export function isUnderWay({ state }: RolloutStatus): boolean {
 /**
  * The memory that a rollout needs beside what is used: what all pods grow by, and the pods that run beside the old ones.
  * One suffices a Deployment, and none where the strategy lets a pod go first; a Knative Service runs both Revisions.
+ *
+ * @param pods what its pods become, as a multiple of what they are: with a lower target they are more
  */
-function needsOf({ object, replicas, containers, ref }: Workload, changes: Change[]): Pair<number> {
+function needsOf({ object, replicas, containers, ref }: Workload, changes: Change[], pods: number): Pair<number> {
   const knative = ref.startsWith('KnativeService/');
-  const extra = knative ? replicas : Math.min(replicas, surges(object, replicas) ? 1 : 0);
+  const extra = knative ? Math.ceil(replicas * pods) : Math.min(replicas, surges(object, replicas) ? 1 : 0);
   const needs: Pair<number> = {};
   for (const field of FIELDS) {
     const pod = containers.reduce((total, { current }) => total + (current[field] ?? 0), 0) + sum(changes, field);

@@ -21,8 +21,10 @@ import { type Cluster, clusterOf } from './cluster.ts';
 import { considerate } from './considerate.ts';
 import { cycle, type Parts } from './cycle.ts';
 import { onlyWhile } from './guarded.ts';
+import { knownPast } from './known-past.ts';
 import { createElection, type Election, monotonic, stand } from './lease.ts';
 import { workerMetrics } from './metrics.ts';
+import { createPast } from './past.ts';
 import { enabledByDefault, rulesOf } from './rules.ts';
 
 /**
@@ -95,17 +97,20 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
     access: accessOf(settings),
     told: metrics.asked,
   });
+  const rules = rulesOf(settings);
   const collect = createCollector(prometheus, settings);
+  const past = createPast(prometheus, settings, rules, settings.intervalSeconds);
   const collectLoad = createLoadCollector(prometheus, settings);
   const patienceMs = Math.max(settings.intervalSeconds * 1000, 2 * QUERY_TIMEOUT_MS);
   const parts: Parts = {
     cluster,
+    known: knownPast(past, settings.enforcementBacktest === 'required' && settings.enforcement, log),
     usage: (targets, now) => collect(targets, now, AbortSignal.timeout(patienceMs)),
     ...(settings.knative && {
       load: (targets, now) => collectLoad(targets, now, AbortSignal.timeout(patienceMs)),
     }),
     storesCatchUp: () => sleep(CATCH_UP_MS),
-    rules: rulesOf(settings),
+    rules,
     limits: { perNamespace: settings.rolloutsPerNamespace, perCluster: settings.rolloutsPerCluster },
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
     strategy: settings.strategy,

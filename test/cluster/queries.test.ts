@@ -8,7 +8,10 @@ import { usageOfSamples } from '../../src/collect/recorded.ts';
 import { createCollector, type Target } from '../../src/collect/usage.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { WindowUsage } from '../../src/domain/usage.ts';
+import { createTrial } from '../../src/replay/trial.ts';
 import { readSettings } from '../../src/settings.ts';
+import { createPast } from '../../src/worker/past.ts';
+import { rulesOf } from '../../src/worker/rules.ts';
 import { available } from './binaries.ts';
 import { partsFor, startCluster } from './cluster.ts';
 import type { Sample, Series } from './remote-write.ts';
@@ -149,6 +152,20 @@ function same(t: Test, found: WindowUsage | undefined, wanted: WindowUsage | und
   t.strictSame(rounded(found), rounded(wanted), what);
 }
 
+/** A workload with a past of more than a day: one sample a minute, low but for an hour, and OOM killed now and then. */
+const LIVED = 26 * HOUR;
+const KILLED = [10 * HOUR, 6 * HOUR, 3 * HOUR];
+const ages = Array.from({ length: LIVED / MINUTE }, (_, index) => LIVED - index * MINUTE);
+const old = {
+  pod: 'old-5d9c-aaa',
+  id: '/old',
+  samples: ages.map((age) => ({
+    at: NOW - age,
+    value: (age > 90 * MINUTE && age < 150 * MINUTE ? 700 : 80 + ((age / MINUTE) % 17)) * Mi,
+  })),
+};
+const restarts = ages.map((age) => ({ at: NOW - age, value: KILLED.filter((kill) => age <= kill).length }));
+
 t.test('the queries give the numbers of the samples', { skip: can.ok ? false : can.why }, async (t) => {
   const cluster = await startCluster({ prometheus: true, say: console.error });
   t.teardown(() => cluster.stop());
@@ -176,6 +193,7 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     })),
     { labels: { ...rss.labels, pod: 'plain-9999-ggg', id: '/8' }, samples: [{ at: NOW - MINUTE, value: 77 * Mi }] },
     { labels: { ...rss.labels, pod: 'plain-9999-hhh', id: '/9' }, samples: [{ at: NOW - HOUR, value: 88 * Mi }] },
+    ...[...containerSeries(old), ...ownerSeries(old), ...killedSeries(old.pod, 256 * Mi, restarts)],
     ...everybody.flatMap((one) => [...containerSeries(one), ...ownerSeries(one)]),
     ...containerSeries(daemon),
     ...ownerSeries(daemon, 'DaemonSet'),
@@ -296,6 +314,43 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     const parts = await createCollector(small, read.settings)(named, NOW, signal);
     for (const { ref } of named) t.strictSame(parts.usage.get(`shop/${ref}/function`), of(ref), ref);
     t.ok(asked > 15, `${asked} queries`);
+  });
+
+  await t.test("a record's past: its kills on both sides of a moment, over the same time", async (t) => {
+    const past = createPast(prometheus, read.settings, rulesOf(read.settings), 60);
+    const of = { namespace: 'shop', workloads: [{ ref: 'Deployment/old', deployments: ['old'] }] };
+    const kills = (age: number) => past.kills({ ...of, since: NOW - age }, NOW);
+    t.strictSame(await kills(4.5 * HOUR), { before: 1, after: 1, overSeconds: 4 * 3600 });
+    t.strictSame(await kills(8 * HOUR), { before: 1, after: 2, overSeconds: 8 * 3600 });
+    t.equal(await kills(LIVED - HOUR / 2), undefined, 'nobody knows what was before');
+    t.equal(await past.kills({ ...of, workloads: [], since: NOW - HOUR }, NOW), undefined);
+  });
+
+  await t.test("a record's past, replayed: as the samples that were pushed", async (t) => {
+    const rules = rulesOf(read.settings);
+    const past = createPast(prometheus, read.settings, rules, 60);
+    const workloads = [
+      { ref: 'Deployment/other', deployments: ['other'] },
+      { ref: 'Deployment/old', deployments: ['old'] },
+    ];
+    const manifest = { request: 512 * Mi, limit: 1024 * Mi };
+    const tried = [{ workload: 'Deployment/old', name: 'function', manifest }];
+    const found = await past.trial({ namespace: 'shop', workloads, tried }, NOW);
+
+    const step = 5 * MINUTE;
+    const trial = createTrial([{ name: 'Deployment/old container function', manifest }], rules, 60);
+    for (let at = Math.floor((NOW - LIVED) / step) * step; at <= NOW; at += step) {
+      const within = old.samples.filter((sample) => sample.at > at - step && sample.at <= at);
+      const killed = KILLED.some((age) => NOW - age > at - step && NOW - age <= at) ? 256 * Mi : undefined;
+      if (within.length > 0) trial.take(0, { at, bytes: Math.max(...within.map(({ value }) => value)) }, killed);
+    }
+    t.strictSame(found, trial.verdict(7));
+    t.match(found, { passed: false, kills: { manifest: 0, tuned: /^[1-9]/ } });
+    const unknown = await past.trial(
+      { namespace: 'shop', workloads, tried: [{ ...tried[0], name: 'x', workload: 'Deployment/other', manifest }] },
+      NOW,
+    );
+    t.match(unknown, { passed: false, message: /^Deployment\/other container x has 0 hours/ });
   });
 
   await t.test('no answer is in part', async (t) => {

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import type { Knobs } from '../../src/domain/concurrency.ts';
 import type { Pair } from '../../src/domain/workload.ts';
 import type { Cluster } from './cluster.ts';
 import { until } from './until.ts';
@@ -11,6 +12,10 @@ export interface Wishes {
   overrides?: Record<string, Pair<string>>;
   /** what the worker would have applied, by `Deployment/orders/function` */
   applied?: Record<string, { request: string; limit: string }>;
+  /** `spec.nfr.knative_tuning.overrides` */
+  knative?: { containerConcurrency?: number; annotations?: Record<string, string> };
+  /** what the worker would have applied, by `KnativeService/orders` */
+  knobs?: Record<string, Knobs>;
 }
 
 /** A Deployment or Knative Service as a test tells it: everything that it does not say is left out. */
@@ -28,6 +33,9 @@ export interface Manifest {
   usage?: string;
   ownerReferences?: object[];
   revisionName?: string;
+  /** of a Service's template: `containerConcurrency`, and annotations */
+  concurrency?: number;
+  scaling?: Record<string, string>;
 }
 
 /** The manifest as a person would keep it in a repository. */
@@ -47,10 +55,12 @@ export function manifest(from: Manifest = {}): string {
   const template = {
     metadata: {
       labels: { app: name, version: from.version ?? '1' },
-      ...(from.usage && { annotations: { 'kwok.x-k8s.io/usage-memory': from.usage } }),
+      ...((from.usage || from.scaling) && {
+        annotations: { ...(from.usage && { 'kwok.x-k8s.io/usage-memory': from.usage }), ...from.scaling },
+      }),
       ...(from.revisionName && { name: from.revisionName }),
     },
-    spec: { containers },
+    spec: { containers, ...(from.concurrency !== undefined && { containerConcurrency: from.concurrency }) },
   };
   return stringify({
     apiVersion: knative ? 'serving.knative.dev/v1' : 'apps/v1',
@@ -73,7 +83,7 @@ export function manifest(from: Manifest = {}): string {
 }
 
 /** The record as a person would keep it. */
-export function record({ name = 'orders', enabled, enforce, overrides }: Wishes = {}): string {
+export function record({ name = 'orders', enabled, enforce, overrides, knative }: Wishes = {}): string {
   const memory_tuning = {
     ...(enabled !== undefined && { enabled }),
     ...(enforce !== undefined && { enforce }),
@@ -83,7 +93,7 @@ export function record({ name = 'orders', enabled, enforce, overrides }: Wishes 
     apiVersion: 'oaas.io/v1alpha1',
     kind: 'DeploymentRecord',
     metadata: { name },
-    spec: { nfr: { memory_tuning } },
+    spec: { nfr: { memory_tuning, ...(knative && { knative_tuning: { overrides: knative } }) } },
   });
 }
 
@@ -94,7 +104,7 @@ let canary = 100;
  * container `canary` that nobody else uses tells, by a dry run, which version of the record is in force.
  */
 export async function given(cluster: Cluster, wishes: Wishes): Promise<void> {
-  const { name = 'orders', applied = {} } = wishes;
+  const { name = 'orders', applied = {}, knobs = {} } = wishes;
   const containers = Object.entries(applied).map(([key, values]) => {
     const slash = key.lastIndexOf('/');
     return {
@@ -105,7 +115,11 @@ export async function given(cluster: Cluster, wishes: Wishes): Promise<void> {
   });
   await cluster.apply(record(wishes));
   const path = `/apis/oaas.io/v1alpha1/namespaces/default/deploymentrecords/${name}/status`;
-  const status = { status: { nfr_recommendations: { memory: { containers } } } };
+  const services = Object.entries(knobs).map(([workload, values]) => ({
+    workload,
+    applied: { ...values, at: '2026-01-31T10:00:00Z' },
+  }));
+  const status = { status: { nfr_recommendations: { memory: { containers }, concurrency: { services } } } };
   await cluster.api().send(path, { method: 'PATCH', contentType: 'application/merge-patch+json', body: status });
   // Watch events keep their order: who has seen the last write has seen the ones before.
   canary += 1;

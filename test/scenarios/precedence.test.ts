@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import type { AdmissionRequest } from '../../src/admit/request.ts';
+import { AUTOSCALING } from '../../src/domain/concurrency.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
+import { settingsOf } from '../../src/domain/knative-rules.ts';
 import { memoryOf, PAUSED_ANNOTATION, type Pair, ROLLOUT_ANNOTATION } from '../../src/domain/workload.ts';
 import { readTuning } from '../../src/record/wishes.ts';
 import {
@@ -118,17 +120,25 @@ function admitted(kind: keyof typeof WORKLOADS, one: Record<string, string>): Pa
     );
   const written = file(sidesOf(SAYS['what the manifest says'], manifest));
   const running = file(SAYS['what runs']);
-  const annotated = (more: object) =>
-    edited(running, ({ metadata }) => Object.assign(metadata, { annotations: { ...annotations, ...more } }));
-  const requests: Record<string, () => AdmissionRequest> = {
-    template: () => (one.operation === 'update' ? update(written, running) : create(written)),
-    request: () => update(annotated({ [ROLLOUT_ANNOTATION]: 'now' }), running, { username: OWN_ACCOUNT }),
-    // A person's note, or a person who writes what only the worker may.
-    other: () => update(annotated({ [one.operation === 'update' ? 'note' : ROLLOUT_ANNOTATION]: 'now' }), running),
-  };
-  const { object } = admit(requests[word.change ?? '']?.() as AdmissionRequest, now);
+  const { object } = admit(requestOf(one, written, running), now);
   // biome-ignore lint/suspicious/noExplicitAny: tests know the shape of their own objects
   return memoryOf((object as any).spec.template.spec.containers[0]);
+}
+
+/** The change of which the case tells. */
+function requestOf(
+  { change, operation }: Record<string, string>,
+  written: JsonObject,
+  running: JsonObject,
+): AdmissionRequest {
+  const annotated = (key: string) =>
+    edited(running, ({ metadata }) =>
+      Object.assign(metadata, { annotations: { ...metadata.annotations, [key]: 'now' } }),
+    );
+  if (change === 'template') return operation === 'update' ? update(written, running) : create(written);
+  if (change === 'request') return update(annotated(ROLLOUT_ANNOTATION), running, { username: OWN_ACCOUNT });
+  // A person's note, or a person who writes what only the worker may.
+  return update(annotated(operation === 'update' ? 'note' : ROLLOUT_ANNOTATION), running);
 }
 
 for (const kind of Object.keys(WORKLOADS) as (keyof typeof WORKLOADS)[]) {
@@ -166,6 +176,82 @@ for (const kind of Object.keys(WORKLOADS) as (keyof typeof WORKLOADS)[]) {
     t.equal(seen.size, rows.length, 'no row of the page is one that nothing ever reaches');
   });
 }
+
+/** The same four for how many requests a pod takes: settings that fit each other in every mixture. */
+const SCALES = {
+  'the override': { containerConcurrency: 30, target: '20', 'target-burst-capacity': '5' },
+  'the applied value': { containerConcurrency: 40, target: '25', 'target-burst-capacity': '6' },
+  'what the manifest says': { containerConcurrency: 50, target: '35', 'target-burst-capacity': '7' },
+  'what runs': { containerConcurrency: 60, target: '45', 'target-burst-capacity': '8' },
+} as const;
+type Settings = Partial<Record<keyof (typeof SCALES)['the override'], string | number>>;
+const SETTINGS = ['containerConcurrency', 'target', 'target-burst-capacity'] as const;
+const isIn = (setting: string, sides = '') =>
+  sides === 'both' || sides === (setting === 'containerConcurrency' ? 'hard' : 'soft');
+const scalesOf = (settings: Settings, sides: string): Settings =>
+  Object.fromEntries(Object.entries(settings).filter(([setting]) => isIn(setting, sides)));
+
+function serviceWith({ containerConcurrency, ...soft }: Settings, annotations: JsonObject): JsonObject {
+  const podSpec = containerConcurrency === undefined ? {} : { containerConcurrency };
+  const keyed = Object.entries(soft).map(([name, value]) => [AUTOSCALING + name, value]);
+  return edited(service([container('function')], podSpec), ({ metadata, spec: { template } }) => {
+    Object.assign(metadata, { annotations });
+    template.metadata = { annotations: Object.fromEntries(keyed) };
+  });
+}
+
+/** What the template says after the real admission of that change. */
+function scaled(one: Record<string, string>): Map<string, Json> {
+  const { override = '', manifest = '', ...word } = one;
+  const { containerConcurrency, ...soft } = scalesOf(SCALES['the override'], override);
+  const overrides = {
+    ...(containerConcurrency !== undefined && { containerConcurrency }),
+    annotations: Object.fromEntries(Object.entries(soft).map(([name, value]) => [AUTOSCALING + name, value])),
+  };
+  const decided = { containerConcurrency: 40, target: 25, targetBurstCapacity: 6, at: '2026-01-31T10:00:00Z' };
+  const found = {
+    workload: 'KnativeService/orders',
+    ...(word.applied === 'yes' && { applied: decided }),
+    ...(word.recommended === 'yes' && { recommended: { ...decided, target: 27 } }),
+  };
+  const wishes = { ...boolean('enabled', word.enabled), ...boolean('enforce', word.enforce) };
+  const record = recordOf({ memory_tuning: wishes, knative_tuning: { overrides } } as JsonObject);
+  record.status = { nfr_recommendations: { concurrency: { services: [found] } } } as JsonObject;
+  if (word.paused === 'record') record.metadata.annotations = PAUSED;
+  const gates = gatesOf(word.gate === 'open' ? 'open' : 'closed', word.profile ?? '');
+  const now = context(readTuning(record), { gates, namespacePaused: word.paused === 'namespace' });
+
+  const annotations = word.paused === 'workload' ? PAUSED : {};
+  const written = serviceWith(scalesOf(SCALES['what the manifest says'], manifest), annotations);
+  const running = serviceWith(SCALES['what runs'], annotations);
+  return settingsOf(admit(requestOf(one, written, running), now).object);
+}
+
+t.test('KnativeService: its concurrency gets what the page says, setting by setting', async (t) => {
+  const failed: string[] = [];
+  let count = 0;
+  const sides = ['none', 'hard', 'soft', 'both'];
+  const columns: [string, readonly string[]][] = [
+    ...Object.entries({ ...COLUMNS, override: sides }),
+    ['manifest', ['none', 'both']],
+    ['operation', ['create', 'update']],
+  ];
+  for (const one of combinations(columns)) {
+    if (one.change !== 'template' && one.manifest !== 'both') continue;
+    if (one.change === 'request' && one.operation !== 'update') continue;
+    const got = scaled(one);
+    for (const setting of SETTINGS) {
+      const gets = promised({ ...one, override: isIn(setting, one.override) ? 'yes' : 'no' } as Case);
+      const isWritten = gets !== 'what the manifest says' || isIn(setting, one.manifest);
+      const expected = isWritten ? SCALES[gets][setting] : undefined;
+      const value = got.get(setting === 'containerConcurrency' ? setting : AUTOSCALING + setting);
+      if (value !== expected) failed.push(`${JSON.stringify(one)}: ${setting} ${value}, not ${expected}`);
+      count += 1;
+    }
+  }
+  t.same(failed.slice(0, 5), []);
+  t.ok(count > 10_000, `${count} values were looked at`);
+});
 
 t.test('a page with a slip of the pen is refused', async (t) => {
   t.throws(() => readTable(page.replace('| open |', '| ajar |')), { message: '"ajar" is none of open, closed' });
