@@ -39,9 +39,14 @@ for (const [how, { misbehaves, says }] of Object.entries(FAULTS)) {
     for (const watch of cluster.watches) watch.reset();
     await keepsItsPromise(t, tuner, 'right');
     await tuner.line('cannot follow the API server', ({ error }) => says.test(String(error)));
+    const age = () => tuner.metric('oaas_tuner_store_age_seconds');
+    const before = await age();
     await keepsItsPromise(t, tuner, 'right');
     t.equal(await tuner.ready(), 'ok\n');
+    const after = await age();
+    t.ok(after > before, 'the metric that the alert reads grows …');
     await followsAgain(both);
+    t.ok((await age()) < after, '… and falls');
     await keepsItsPromise(t, tuner, 'right');
   });
 }
