@@ -61,12 +61,14 @@ export function createRecommender(): Recommender {
   let [first, last, samples] = [0, 0, 0];
   let intervalEnd = 0;
   let [usagePeak, killPeak] = [0, 0];
+  let percentiles: [lower: number, target: number, upper: number] | undefined;
 
   /** Newer peaks weigh more; a weight that is relative to the first needs no ageing. */
   function weigh(bytes: number, sign: 1 | -1): void {
     const weight = sign * 2 ** ((intervalEnd - (origin ?? 0)) / HALF_LIFE_MS);
     const [bucket, standing] = [bucketOf(bytes), weights.get(bucketOf(bytes)) ?? 0];
     weights.set(bucket, standing + weight < EPSILON ? 0 : standing + weight);
+    percentiles = undefined;
   }
 
   function add(at: number, bytes: number, isKill: boolean): void {
@@ -111,11 +113,8 @@ export function createRecommender(): Recommender {
       if (samples === 0) return undefined;
       // Days of history, as many as there are samples for at one a minute (`recommender/logic/estimator.go`).
       const days = Math.min((last - first) / DAY_MS, samples / (24 * 60));
-      const [lower, target, upper] = [PERCENTILE.lower, PERCENTILE.target, PERCENTILE.upper].map(percentile) as [
-        number,
-        number,
-        number,
-      ];
+      percentiles ??= [percentile(PERCENTILE.lower), percentile(PERCENTILE.target), percentile(PERCENTILE.upper)];
+      const [lower, target, upper] = percentiles;
       return {
         lower: Math.max(lower * MARGIN * (1 + 0.001 / days) ** -2, FLOOR),
         target: Math.max(target * MARGIN, FLOOR),

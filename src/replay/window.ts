@@ -3,7 +3,10 @@
 export type Window = {
   /** @param at milliseconds since the epoch, not before the one added last */
   add(at: number, bytes: number): void;
-  /** The values of the last so many seconds, oldest first; a copy. A range is open at its start, as in Prometheus. */
+  /**
+   * The values of the last so many seconds, oldest first; good until it is asked again. A range is open at its start, as in
+   * Prometheus.
+   */
   last(seconds: number): Float64Array;
 };
 
@@ -11,6 +14,7 @@ export type Window = {
 export function createWindow(seconds: number): Window {
   let times = new Float64Array(64);
   let values = new Float64Array(64);
+  let copy = new Float64Array(64);
   let [start, end] = [0, 0];
 
   /** Shifts what is kept to the front, into more room where it needs more than half of it. */
@@ -39,7 +43,10 @@ export function createWindow(seconds: number): Window {
         if ((times[middle] ?? 0) > after) beyond = middle;
         else first = middle + 1;
       }
-      return values.slice(first, end);
+      // Always the same piece of memory: to get one each minute of each container costs more than all that is done with it.
+      if (copy.length < end - first) copy = new Float64Array(values.length);
+      copy.set(values.subarray(first, end));
+      return copy.subarray(0, end - first);
     },
   };
 }
