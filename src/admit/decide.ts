@@ -8,6 +8,7 @@ import { concurrencyLadder, type Gates, type Injected, type InjectedSetting, lad
 import { OUTCOMES, type Reason } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
 import {
+  APPLIED_ANNOTATION,
   annotation,
   type Container,
   FIELDS,
@@ -83,7 +84,8 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   const updates = request.operation === 'UPDATE';
   // Where not even our values changed, the old book holds, whatever somebody did to the annotation.
   const untouched = updates && sameTemplate(object, oldObject, new Map(), new Map());
-  const ownBook = readBook(object);
+  const sameText = annotation(object, APPLIED_ANNOTATION) === annotation(oldObject, APPLIED_ANNOTATION);
+  const ownBook = sameText ? oldBook : readBook(object);
   const book = ownBook && (!untouched || sameBook(ownBook, oldBook)) ? ownBook : oldBook;
   // Without a book on either side, reading the templates by it would only compare them a second time.
   const asWrittenBefore = () => book.size + oldBook.size > 0 && sameTemplate(object, oldObject, book, oldBook);
@@ -155,14 +157,16 @@ function choose({ before, written, wanted, podLevelMemory }: Facts): Conclusion 
   if (wanted.rungs.length === 0) return givenBack;
   // Left to the API server to refuse: a patch would only hide it until the values are given back.
   if (refusal === 'unreadable-value') return [refusal, before];
-  // An apply that names one side only leaves our other side beside it, and the two may not fit.
-  const asFound = refusedBecause(before) ? written : before;
   if (podLevelMemory) return ['pod-level-memory', written];
   const all = { ...written, ...wanted.all };
-  const accepted = acceptable(staysAcceptable(all, written) ? all : written, written, wanted.overrides);
+  // The author's next apply would be refused while we are away: it puts back the sides that the manifest names and
+  // leaves ours, which nobody owns, beside them. A manifest that is refused by itself is no concern of ours.
+  const doesNotFit = !refusal && refusedBecause({ ...all, ...written });
+  const accepted = acceptable(doesNotFit ? written : all, written, wanted.overrides);
   if (accepted)
     return [sameMemory(accepted, written) && !sameMemory(all, written) ? 'does-not-fit' : 'injected', accepted];
-  return [refusedBecause(all) ?? 'request-above-limit', asFound];
+  // An apply that names one side only leaves our other side beside it, and the two may not fit.
+  return [refusedBecause(all) ?? 'request-above-limit', refusedBecause(before) ? written : before];
 }
 
 /** An applied value that does not fit a person's override yields to it; the override does not yield to ours. */
@@ -171,14 +175,6 @@ function acceptable(decided: Pair<Json>, written: Pair<Json>, overrides: Pair<Js
   if (!refusedBecause(ours)) return ours;
   const theirs = { ...written, ...overrides };
   return refusedBecause(theirs) ? undefined : theirs;
-}
-
-/**
- * Whether the author's next apply would be accepted while we are away: it puts back the sides that the manifest names and
- * leaves ours, which nobody owns, beside them. A manifest that is refused by itself is no concern of ours.
- */
-function staysAcceptable(values: Pair<Json>, written: Pair<Json>): boolean {
-  return refusedBecause(written) !== undefined || !refusedBecause({ ...values, ...written });
 }
 
 function conclude(

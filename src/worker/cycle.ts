@@ -95,13 +95,13 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   const { cluster, log, gates, rules, record, strategy, limits, known = {} } = parts;
   const steps = { list: 0, collect: 0, decide: 0, write: 0 };
   const lap = stopwatch();
-  const [records, objects, revisions, limitRanges, around, knativeConfig] = await Promise.all([
+  const [records, objects, revisions, limitRanges, around, config] = await Promise.all([
     cluster.records(),
     cluster.workloads(),
     cluster.revisionDeployments(),
     cluster.limitRanges(),
     cluster.around(),
-    cluster.knativeConfig(),
+    cluster.knativeConfig().catch(ifForbidden),
   ]);
   const owned = byRecord(records, objects, revisions, record);
   const observed = owned.filter(({ tuning }) => isEnabled(tuning, gates)).flatMap(({ workloads }) => workloads);
@@ -123,15 +123,22 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   let collected: Collected = { usage: new Map(), troubles: new Map() };
   try {
     collected = await parts.usage(observed, now);
+    const { troubles } = collected;
+    // One cause has mostly one line, however many it concerns; where it concerns all, nothing was read.
+    for (const [error, concerned] of Map.groupBy(troubles.values(), (cause) => cause)) {
+      log.warn({ error, workloads: concerned.length }, 'usage could not be read');
+      if (troubles.size === observed.length) counts.trouble = error;
+    }
   } catch (error) {
     counts.trouble = reason(error);
     log.warn({ error: counts.trouble }, 'usage could not be read');
   }
   let load: Loads | undefined;
-  let loadTrouble: string | undefined;
+  // Memory goes on alone.
+  let loadTrouble = config instanceof ApiError ? reason(config) : undefined;
+  const knativeConfig = config instanceof ApiError ? { defaults: {}, autoscaler: {} } : config;
   try {
-    // Memory goes on alone.
-    if (counts.trouble === undefined) load = await parts.load?.(observed, now);
+    if ((counts.trouble ?? loadTrouble) === undefined) load = await parts.load?.(observed, now);
   } catch (error) {
     loadTrouble = reason(error);
     log.warn({ error: loadTrouble }, 'requests could not be read');
@@ -180,6 +187,12 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   );
   steps.write = lap();
   return counts;
+}
+
+/** A role from before concurrency was tuned is no reason to tune nothing. @throws {ApiError} for anything else */
+function ifForbidden(error: unknown): ApiError {
+  if (error instanceof ApiError && error.code === 403) return error;
+  throw error;
 }
 
 /** A few at once, in order; the first that throws ends it, and nothing is begun after it. */
