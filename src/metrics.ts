@@ -72,13 +72,24 @@ export function admissionMetrics(registry: Registry): AdmissionMetrics {
 }
 
 /** What the store holds and how current it is. */
-export function storeMetrics(registry: Registry, store: { size(): number; confirmedAt(): number | undefined }): void {
+export function storeMetrics(
+  registry: Registry,
+  store: { size(): number; faulty(): number; confirmedAt(): number | undefined },
+): void {
   new Gauge({
     name: 'oaas_tuner_store_records',
     help: 'Records in memory.',
     registers: [registry],
     collect() {
       this.set(store.size());
+    },
+  });
+  new Gauge({
+    name: 'oaas_tuner_store_faulty_records',
+    help: 'Records in memory with a wish that cannot be meant: it is left out, the rest of the record holds.',
+    registers: [registry],
+    collect() {
+      this.set(store.faulty());
     },
   });
   new Gauge({

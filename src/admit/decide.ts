@@ -155,14 +155,16 @@ function choose({ before, written, wanted, podLevelMemory }: Facts): Conclusion 
   if (wanted.rungs.length === 0) return givenBack;
   // Left to the API server to refuse: a patch would only hide it until the values are given back.
   if (refusal === 'unreadable-value') return [refusal, before];
-  // An apply that names one side only leaves our other side beside it, and the two may not fit.
-  const asFound = refusedBecause(before) ? written : before;
   if (podLevelMemory) return ['pod-level-memory', written];
   const all = { ...written, ...wanted.all };
-  const accepted = acceptable(staysAcceptable(all, written) ? all : written, written, wanted.overrides);
+  // The author's next apply would be refused while we are away: it puts back the sides that the manifest names and
+  // leaves ours, which nobody owns, beside them. A manifest that is refused by itself is no concern of ours.
+  const doesNotFit = !refusal && refusedBecause({ ...all, ...written });
+  const accepted = acceptable(doesNotFit ? written : all, written, wanted.overrides);
   if (accepted)
     return [sameMemory(accepted, written) && !sameMemory(all, written) ? 'does-not-fit' : 'injected', accepted];
-  return [refusedBecause(all) ?? 'request-above-limit', asFound];
+  // An apply that names one side only leaves our other side beside it, and the two may not fit.
+  return [refusedBecause(all) ?? 'request-above-limit', refusedBecause(before) ? written : before];
 }
 
 /** An applied value that does not fit a person's override yields to it; the override does not yield to ours. */
@@ -171,14 +173,6 @@ function acceptable(decided: Pair<Json>, written: Pair<Json>, overrides: Pair<Js
   if (!refusedBecause(ours)) return ours;
   const theirs = { ...written, ...overrides };
   return refusedBecause(theirs) ? undefined : theirs;
-}
-
-/**
- * Whether the author's next apply would be accepted while we are away: it puts back the sides that the manifest names and
- * leaves ours, which nobody owns, beside them. A manifest that is refused by itself is no concern of ours.
- */
-function staysAcceptable(values: Pair<Json>, written: Pair<Json>): boolean {
-  return refusedBecause(written) !== undefined || !refusedBecause({ ...values, ...written });
 }
 
 function conclude(

@@ -71,6 +71,8 @@ function escaped(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
+const BOOK_PATH = `/metadata/annotations/${escaped(APPLIED_ANNOTATION)}`;
+
 function bookOperations(object: JsonObject, { containers, concurrency, book }: Decision): Operation[] | 'no-room' {
   if (containers.length === 0) return [];
   const present = annotation(object, APPLIED_ANNOTATION);
@@ -78,11 +80,10 @@ function bookOperations(object: JsonObject, { containers, concurrency, book }: D
   const written: Book = new Map(containers.map((decision) => [decision.container.name, entriesOf(decision, book)]));
   if (concurrency) written.set(CONCURRENCY, settingEntries(concurrency));
   const text = writeBook(written);
-  const path = `/metadata/annotations/${escaped(APPLIED_ANNOTATION)}`;
   if (text === present) return [];
-  if (text === undefined) return [{ op: 'remove', path }];
+  if (text === undefined) return [{ op: 'remove', path: BOOK_PATH }];
   if (!hasRoomFor(object, APPLIED_ANNOTATION, text)) return 'no-room';
-  const operations: Operation[] = [{ op: 'add', path, value: text }];
+  const operations: Operation[] = [{ op: 'add', path: BOOK_PATH, value: text }];
   if (!asObject(at(object, 'metadata', 'annotations'))) {
     operations.unshift({ op: 'add', path: '/metadata/annotations', value: {} });
   }

@@ -47,18 +47,14 @@ async function followForEver(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  const what = `${type.plural}.${type.group}`;
+  const what = nameOf(type);
   let wait = FIRST_WAIT_MS;
   let version: string | undefined;
   while (!signal.aborted) {
     try {
       if (version === undefined) {
-        const listed = await api.list(type);
+        version = await listOnce(api, type, sink, log, signal);
         if (signal.aborted) return;
-        sink.replace(listed.items);
-        sink.confirm(Date.now());
-        version = listed.resourceVersion;
-        log.info({ what, items: listed.items.length }, 'listed');
       }
       const end = await watchOnce(config, type, version, sink, signal, (next) => {
         version = next;
@@ -75,6 +71,25 @@ async function followForEver(
       wait = Math.min(wait * 2, LONGEST_WAIT_MS);
     }
   }
+}
+
+/**
+ * A function of its own, because a local of the loop would be kept for as long as the watch lasts: a list of ten thousand
+ * records with their statuses.
+ *
+ * @returns the version to watch from
+ */
+async function listOnce(api: Api, type: ResourceType, sink: Sink, log: Log, signal: AbortSignal): Promise<string> {
+  const { items, resourceVersion } = await api.list(type);
+  if (signal.aborted) return resourceVersion;
+  sink.replace(items);
+  sink.confirm(Date.now());
+  log.info({ what: nameOf(type), items: items.length }, 'listed');
+  return resourceVersion;
+}
+
+function nameOf({ plural, group }: ResourceType): string {
+  return `${plural}.${group}`;
 }
 
 /** One watch, until it ends for whatever reason. */

@@ -133,33 +133,31 @@ function lower(facts: ServiceFacts, tight: MemoryNow, concurrency: number, reaso
   const carried = carriedBy(tight);
   const cut = Math.min(Math.max(concurrency / current.aim - 1, LEAST_CUT), MOST_CUT);
   const target = hundredths(Math.max(current.target * (1 - cut), LEAST_TARGET));
-  if (!isWorthIt(tight, carried, current.target / target, reasons)) {
-    // More memory costs less, but only a bound keeps the next burst from taking it.
-    const hard = carried === undefined ? {} : bound(facts, current.target, concurrency, carried, reasons);
-    return hard.containerConcurrency === undefined
-      ? undefined
-      : { wanted: { target: current.target, ...hard }, direction: 'lower', along: true };
+  if (!isWorthIt(facts, tight, carried, current.target / target, reasons)) {
+    // Memory alone would be behind every burst that is larger than the last: a bound costs no pods.
+    const hard = bound(facts, current.target, carried, reasons);
+    const wanted = { target: current.target, ...hard };
+    return hard.containerConcurrency === undefined ? undefined : { wanted, direction: 'lower', along: true };
   }
   reasons.push(`target lowered by ${percent(1 - target / current.target)} from ${current.target} to ${target}`);
-  const wanted = { target, ...bound(facts, target, concurrency, carried, reasons) };
+  const wanted = { target, ...bound(facts, target, carried, reasons) };
   return { wanted, direction: 'lower', ...(carried !== undefined && { instead: tight.container }) };
 }
 
 /**
- * A hard limit where the manifest sets none: as many as memory carries, where that is known, else as many as were aimed
- * at so far; never fewer than are in flight now, and none that the cluster would refuse.
+ * A hard limit where the manifest sets none: the target that stood so far, or fewer where memory is known to carry fewer;
+ * what comes beyond waits for the next pod. Never fewer than the target, and none that the cluster would refuse.
  */
 function bound(
   { current, written, most }: ServiceFacts,
   target: number,
-  concurrency: number,
   carried: number | undefined,
   reasons: string[],
 ): Pick<Wanted, 'containerConcurrency'> {
   const ours = (written.containerConcurrency ?? 0) === 0;
-  const least = Math.ceil(Math.max(target, concurrency));
+  const least = Math.ceil(target);
   if (!ours || least > most) return {};
-  const wanted = Math.min(Math.max(Math.floor(carried ?? current.target), least), most);
+  const wanted = Math.min(Math.max(Math.floor(Math.min(carried ?? current.target, current.target)), least), most);
   if (current.containerConcurrency > 0 && wanted >= current.containerConcurrency) return {};
   reasons.push(`containerConcurrency ${wanted}, because ${current.containerConcurrency || 'nothing'} bounds a pod now`);
   return { containerConcurrency: wanted };
@@ -187,13 +185,24 @@ function raise({ current, written }: ServiceFacts, reasons: string[]): Proposal 
  *
  * @param pods what the pods become, as a multiple of what they are
  */
-function isWorthIt(tight: MemoryNow, carried: number | undefined, pods: number, reasons: string[]): boolean {
+function isWorthIt(
+  { memory: all }: ServiceFacts,
+  tight: MemoryNow,
+  carried: number | undefined,
+  pods: number,
+  reasons: string[],
+): boolean {
   if (tight.limit >= tight.ceiling) {
     reasons.push(`${readable(tight.limit)} is the largest limit that may be set`);
     return true;
   }
   if (carried === undefined) {
     reasons.push(`plain rules (${distrust(tight.fit)})`);
+    const rises = all.find(({ moves }) => moves === 'up');
+    if (rises) {
+      reasons.push(`memory of ${rises.container} rises in this look: one of both at a time`);
+      return false;
+    }
     if (tight.written === undefined || tight.limit >= tight.written) return true;
     reasons.push(`its limit was lowered from ${readable(tight.written)}: memory comes back first`);
     return false;
@@ -209,8 +218,8 @@ function isWorthIt(tight: MemoryNow, carried: number | undefined, pods: number, 
 }
 
 /** How many requests in flight the limit that runs carries without coming near it; `undefined` where the line is none. */
-export function carriedBy({ fit, limit, wanted }: MemoryNow): number | undefined {
-  return fit && !distrust(fit) ? hundredths(carries(fit, Math.max(limit, wanted) * NEAR)) : undefined;
+export function carriedBy({ fit, limit }: MemoryNow): number | undefined {
+  return fit && !distrust(fit) ? hundredths(carries(fit, limit * NEAR)) : undefined;
 }
 
 function isNear({ limit, short = 0, long = 0 }: MemoryNow): boolean {

@@ -47,10 +47,10 @@ export type ServiceLook = ServiceFacts & {
   enforced: boolean;
   /** what runs is not what the manifest says */
   ours: boolean;
-  /** when the memory of one of its containers was decided about last (milliseconds since the epoch) */
-  memoryDecidedAt?: number;
   /** a container was OOM killed lately */
   killed: boolean;
+  /** when the memory of one of its containers was decided about last (milliseconds since the epoch) */
+  memoryDecidedAt?: number;
   aftermath?: Aftermath;
 };
 
@@ -126,9 +126,9 @@ function revise(
   }
   if (proposal.direction === 'raise' && doubt) return stands;
   if (look.fixed.containerConcurrency !== undefined) delete proposal.wanted.containerConcurrency;
-  const rises = look.memory.find(({ moves }) => moves === 'up');
-  if (rises && proposal.instead === undefined && !proposal.along) {
-    reasons.push(`memory of ${rises.container} rises in this look: one of both at a time`);
+  const rises = proposal.direction === 'raise' && look.memory.find(({ moves }) => moves === 'up');
+  if (rises) {
+    reasons.push(`memory of ${rises.container} rises: one direction at a time`);
     return stands;
   }
   const { target } = proposal.wanted;
@@ -138,7 +138,7 @@ function revise(
       return stands;
     }
   }
-  if (cools(look, rules, now, reasons)) return stands;
+  if (cools(look, rules, now, reasons, proposal.along)) return stands;
   const { wanted, instead } = proposal;
   return { recommended: { ...wanted, at: now, ...(instead !== undefined && { instead }) }, isNew: true };
 }
@@ -149,13 +149,14 @@ function cools(
   rules: ServiceRules,
   now: number,
   reasons: string[],
-) {
+  along = false,
+): boolean {
   const until = standing && coolsUntil(standing, rules, now);
   if (until) {
     reasons.push(`not revised before ${until} (cooldown)`);
     return true;
   }
-  if (memoryDecidedAt === undefined || memory.some(({ moves }) => moves !== undefined)) return false;
+  if (along || memoryDecidedAt === undefined || memory.some(({ moves }) => moves !== undefined)) return false;
   const busy = coolsUntil({ at: memoryDecidedAt }, rules, now);
   if (busy) reasons.push(`not before ${busy}: memory was decided about lately`);
   return busy !== undefined;

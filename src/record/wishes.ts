@@ -29,9 +29,19 @@ export function readTuning(record: RecordResource): Tuning {
   const services = at(record, 'status', 'nfr_recommendations', 'concurrency', 'services');
   return {
     ...{ namespace, name, enabled, enforce: enforce === true, paused: isPaused(record) },
-    ...{ overrides, applied: readApplied(record), problems },
-    concurrency: { overrides: knative, applied: appliedKnobsOf(services) },
+    ...{ overrides: slim(overrides), applied: slim(readApplied(record)), problems },
+    concurrency: {
+      overrides: { ...knative, annotations: slim(knative.annotations) },
+      applied: slim(appliedKnobsOf(services)),
+    },
   };
+}
+
+const NONE = Object.freeze(Object.create(null));
+
+/** The store holds these for thousands of records: each empty map of its own would take 240 bytes. */
+function slim<T>(map: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  return Object.keys(map).length === 0 ? NONE : map;
 }
 
 type Wishes = {

@@ -23,6 +23,8 @@ export type RecordStore = {
   /** When the source last answered, in milliseconds since the epoch; `undefined` before the first list. */
   confirmedAt(): number | undefined;
   size(): number;
+  /** How many hold a wish that cannot be meant: it is left out, the rest of the record holds. */
+  faulty(): number;
 };
 
 export function createRecordStore(): RecordStore {
@@ -104,5 +106,10 @@ export function createRecordStore(): RecordStore {
     ready: () => isReady,
     confirmedAt: () => confirmed,
     size: () => byName.size,
+    faulty: () => [...byName.values()].filter(isFaulty).length,
   };
+}
+
+function isFaulty({ problems }: Tuning): boolean {
+  return problems.some(({ severity }) => severity === 'error');
 }

@@ -120,6 +120,12 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   let collected: Collected = { usage: new Map(), troubles: new Map() };
   try {
     collected = await parts.usage(observed, now);
+    const { troubles } = collected;
+    // One cause has mostly one line, however many it concerns; where it concerns all, nothing was read.
+    for (const [error, concerned] of Map.groupBy(troubles.values(), (cause) => cause)) {
+      log.warn({ error, workloads: concerned.length }, 'usage could not be read');
+      if (troubles.size === observed.length) counts.trouble = error;
+    }
   } catch (error) {
     counts.trouble = reason(error);
     log.warn({ error: counts.trouble }, 'usage could not be read');

@@ -23,15 +23,16 @@ async function followsAgain({ cluster, tuner }: { cluster: PlayedCluster; tuner:
   });
 }
 
-const FAULTS: Record<string, { misbehaves: (asked: Asked) => void; says: RegExp }> = {
+/** Whoever answers 200 is taken for current, whatever comes after it: there the log tells alone. */
+const FAULTS: Record<string, { misbehaves: (asked: Asked) => void; says: RegExp; current?: true }> = {
   gone: { misbehaves: (asked) => asked.reset(), says: /socket|hang up|closed|terminated|ECONN/i },
   'refusing everything': { misbehaves: (asked) => asked.refuse(429, 'too many requests'), says: /too many requests/ },
   'forbidding everything': { misbehaves: (asked) => asked.refuse(403, 'forbidden: no'), says: /forbidden: no/ },
   'answering with a page of HTML': { misbehaves: (asked) => asked.reply('<html>moved</html>', 502), says: /502/ },
-  'answering 200 with what is no list': { misbehaves: (asked) => asked.reply('"nothing"'), says: /./ },
+  'answering 200 with what is no list': { misbehaves: (asked) => asked.reply('"nothing"'), says: /./, current: true },
 };
 
-for (const [how, { misbehaves, says }] of Object.entries(FAULTS)) {
+for (const [how, { misbehaves, says, current }] of Object.entries(FAULTS)) {
   t.test(`${how}: the records that are known hold; then it follows again`, async (t) => {
     const both = await following(t);
     const { cluster, tuner } = both;
@@ -39,9 +40,14 @@ for (const [how, { misbehaves, says }] of Object.entries(FAULTS)) {
     for (const watch of cluster.watches) watch.reset();
     await keepsItsPromise(t, tuner, 'right');
     await tuner.line('cannot follow the API server', ({ error }) => says.test(String(error)));
+    const age = () => tuner.metric('oaas_tuner_store_age_seconds');
+    const before = await age();
     await keepsItsPromise(t, tuner, 'right');
     t.equal(await tuner.ready(), 'ok\n');
+    const after = await age();
+    t.ok(current || after > before, 'the metric that the alert reads grows …');
     await followsAgain(both);
+    t.ok(current || (await age()) < after, '… and falls');
     await keepsItsPromise(t, tuner, 'right');
   });
 }

@@ -49,7 +49,8 @@ function lastStatus({ statuses }: PlayedCluster): any {
   return (own.at(-1) as any)?.status.nfr_recommendations.memory;
 }
 
-const FAULTS: Record<string, { answers: (response: ServerResponse) => void; says: RegExp }> = {
+const FAULTS: Record<string, { answers?: (response: ServerResponse) => void; says: RegExp }> = {
+  gone: { says: /ECONNREFUSED/ },
   'starting up': { answers: (response) => sendText(response, 'Service Unavailable', 503), says: /HTTP 503/ },
   refusing: {
     answers: (response) => sendJson(response, { status: 'error', error: 'too many samples' }, 422),
@@ -79,14 +80,16 @@ const FAULTS: Record<string, { answers: (response: ServerResponse) => void; says
 
 for (const [how, { answers, says }] of Object.entries(FAULTS)) {
   t.test(`${how}: reviews go on, the status says it in a sentence, nothing is decided`, async (t) => {
-    const prometheus = await playPrometheus((_, response) => answers(response));
-    t.teardown(prometheus.close);
+    const prometheus = await playPrometheus((_, response) => answers?.(response));
+    if (answers) t.teardown(prometheus.close);
+    else await prometheus.close();
     const { cluster, tuner } = await observing(t, prometheus.url);
     const { phase, containers } = await until('a status that says it', () => {
       const status = lastStatus(cluster);
       return says.test(status?.message) && status;
     });
     t.equal(phase, 'Degraded');
+    await tuner.line('usage could not be read', ({ error }) => says.test(String(error)));
     const decided = (containers ?? []).filter((one: JsonObject) => one.recommended || one.applied);
     t.strictSame(decided, [], 'nothing is decided');
     await keepsItsPromise(t, tuner, 'right');
@@ -102,6 +105,18 @@ t.test('hanging: reviews go on while a cycle waits', async (t) => {
   t.teardown(prometheus.close);
   const { tuner } = await observing(t, prometheus.url);
   await until('questions', () => prometheus.questions.length > 0);
+  await keepsItsPromise(t, tuner, 'right');
+});
+
+t.test('slow: reviews go on, cycles take longer than their interval, and log and metric say so', async (t) => {
+  const prometheus = await playPrometheus((_, response) => {
+    setTimeout(() => sendJson(response, vector([])), 1_200);
+  });
+  t.teardown(prometheus.close);
+  const { tuner } = await observing(t, prometheus.url);
+  await until('a cycle to end', async () => (await cycles(tuner, 'ok')) > 0);
+  await tuner.line('the cycle took longer than its interval; the next one starts late');
+  t.ok((await tuner.metric('oaas_tuner_cycles_overrun_total')) > 0);
   await keepsItsPromise(t, tuner, 'right');
 });
 

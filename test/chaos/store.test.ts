@@ -86,4 +86,5 @@ t.test('full of values that cannot be meant: they are left out, the rest of the 
   const tuner = await run(t, { env: { KUBECONFIG: cluster.kubeconfig } });
   await until('it to be ready', async () => (await tuner.ready()) === 'ok\n');
   await keepsItsPromise(t, tuner, 'right');
+  t.equal(await tuner.metric('oaas_tuner_store_faulty_records'), 1);
 });

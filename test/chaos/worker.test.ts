@@ -30,7 +30,7 @@ async function serving(t: Test, code: string) {
     store.replace([record()]);
     namespaces.replace([]);
     const worker = superviseWorker(read.settings, log, { thread: thread(code), firstWaitMs: 10, longestWaitMs: 50 });
-    return { workerMetrics: worker.metrics, workerDeaths: worker.deaths, stop: worker.stop };
+    return { workerMetrics: worker.metrics, workerDeaths: worker.deaths, leads: worker.leads, stop: worker.stop };
   });
   t.teardown(() => app.stop(0));
   const client = clientOf(app.reviewsPort, readFileSync(join(tlsDir, 'ca.crt'), 'utf8'));
@@ -73,4 +73,5 @@ t.test('a worker that turns in circles: every review is answered in time', async
   const served = await serving(t, 'for (;;);');
   await answersInTime(t, served);
   t.strictSame(served.deaths(), []);
+  t.match(await served.metrics(), /^oaas_tuner_leader 0$/m, 'nobody leads, says the metric that the alert reads');
 });

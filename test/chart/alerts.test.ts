@@ -43,6 +43,11 @@ t.test('each alert fires when it should and only then', { skip }, async (t) => {
   }
 });
 
+t.test('docs/operations.md says of each alert what to do', async (t) => {
+  const page = readFileSync(join(CHART, '../../docs/operations.md'), 'utf8');
+  for (const { alert } of parse(readFileSync(alerts, 'utf8')).groups[0].rules) t.match(page, `\`${alert}\``, alert);
+});
+
 t.test('every metric of an alert exists', async (t) => {
   const known = [...THEIRS, ...(await servedMetrics(t)).names];
   for (const { alert, expr } of parse(readFileSync(alerts, 'utf8')).groups[0].rules) {

@@ -125,10 +125,7 @@ t.test("concurrency, through Knative's own webhooks", { skip: can.ok ? false : '
       };
       await given(cluster, { name: 'wish', knative: wish });
       const camelled = { [`${AUTOSCALING}maxScale`]: '3' };
-      t.match(
-        await apply('wish', { scaling: camelled }),
-        `${AUTOSCALING}target none -> 14.50 (override in record wish)`,
-      );
+      t.match(await apply('wish', { scaling: camelled }), 'containerConcurrency none -> 20 (override in record wish)');
       const { maxScale: _, ...expected } = { ...bare(wish.annotations), 'target-burst-capacity': '-1' } as Record<
         string,
         string
@@ -217,7 +214,7 @@ t.test("concurrency, through Knative's own webhooks", { skip: can.ok ? false : '
       '-p',
       JSON.stringify({ data: bounds }),
     ]);
-    const most = JSON.stringify({ data: { 'max-scale-limit': '10' } });
+    const most = JSON.stringify({ data: { 'max-scale-limit': '10', 'max-scale': '5' } });
     await kubectl(cluster, [
       'patch',
       'configmap',

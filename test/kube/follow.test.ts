@@ -1,6 +1,12 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
+import { until } from '../cluster/until.ts';
 import { followed } from './followed.ts';
 import { page, stored } from './played-api-server.ts';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 t.test('a list in pages fills the sink at once, and a watch goes on from there', async (t) => {
   const { server, told } = await followed(t);
@@ -173,4 +179,24 @@ t.test('lines that are no events are passed over', async (t) => {
   watch.event('SOMETHING', stored('b', '11'));
   watch.event('ADDED', stored('c', '12'));
   t.strictSame([await told(), await told()], ['replace ', 'set c']);
+});
+
+t.test('a list is let go when the sink has it, however long the watch lasts', async (t) => {
+  const { server, told, sink } = await followed(t);
+  let listed: WeakRef<object> | undefined;
+  const { replace } = sink;
+  sink.replace = (items) => {
+    listed = new WeakRef(items);
+    replace(items);
+  };
+  (await server.next()).reply(page([stored('a', '9')], '10'));
+  t.equal(await told(), 'replace a');
+  (await server.next()).event('ADDED', stored('b', '11'));
+  t.equal(await told(), 'set b');
+  // Beyond the turn in which it was dereferenced.
+  await until('the list to be collected', () => {
+    collectGarbage();
+    return listed?.deref() === undefined;
+  });
+  t.pass();
 });

@@ -21,9 +21,9 @@ function bursts(seed: number, days: number) {
 export const LOADS = {
   steady: () => ({ ...function_, load: () => 300 }),
   daily: () => ({ ...function_, load: (seconds) => 220 + 180 * Math.sin((seconds / DAY) * 2 * Math.PI) }),
-  bursty: (days) => ({ ...function_, load: bursts(7, days) }),
+  bursty: (days, seed) => ({ ...function_, load: bursts(seed, days) }),
   leaking: () => ({ ...function_, leakPerHour: 25 * Mi, load: () => 300 }),
-} satisfies Record<string, (days: number) => Workload>;
+} satisfies Record<string, (days: number, seed: number) => Workload>;
 
 /** What the author of the Service wrote, without having measured. */
-export const WRITTEN: Template = { memory: { request: 256 * Mi, limit: 512 * Mi }, target: 100, hard: 0 };
+export const WRITTEN: Template = { memory: { request: 512 * Mi, limit: 1024 * Mi }, target: 100, hard: 0 };

@@ -42,13 +42,19 @@ export function play(service: Service, written: Template, days: number, mode: Mo
   let long: ReturnType<typeof statistics> | undefined;
   const steps = (days * 86_400) / STEP_SECONDS;
   // Nobody tunes a Service of which nothing has been measured yet: its first hours are the same for all.
-  for (let seconds = -RULE_SECONDS.long; seconds <= 0; seconds += STEP_SECONDS) history.push(service.tick(seconds));
+  for (let seconds = -RULE_SECONDS.long; seconds <= 0; seconds += STEP_SECONDS) {
+    const tick = service.tick(seconds);
+    history.push(tick);
+    if (tick.killed > 0) killedAt.push({ seconds, limit: written.memory.limit });
+  }
   for (let step = 1; step <= steps; step += 1) {
     const seconds = step * STEP_SECONDS;
     const tick = service.tick(seconds);
     history.push(tick);
     while (history.length > RULE_SECONDS.long / STEP_SECONDS) history.shift();
     const runs = service.template();
+    if (tick.killed > 0 && process.env.TRACE)
+      console.error(`${(seconds / 3600).toFixed(2)}h killed ${tick.killed} at ${runs.memory.limit / 2 ** 20}`);
     if (tick.killed > 0) killedAt.push({ seconds, limit: runs.memory.limit });
     outcome.kills += tick.killed;
     outcome.lost += tick.lost * (1 / steps);

@@ -134,6 +134,16 @@ t.test('what could not be read of one workload holds up its own record only', as
   t.match(cluster.status('orders'), { phase: 'Degraded', message: `${tooMuch}; the last recommendations stand.` });
   t.equal(cluster.status('other')?.phase, 'Recommending');
   t.equal(report.trouble, undefined);
+  t.match(cluster.lines, [{ msg: 'usage could not be read', error: tooMuch, workloads: 1 }, { msg: 'recommended' }]);
+});
+
+t.test('what could not be read of any workload is no cycle that read usage', async (t) => {
+  const cluster = playCluster([record('orders'), record('other')], [deployment('orders'), deployment('other')]);
+  const tooMuch = 'Prometheus refused a query: HTTP 422: too many samples';
+  const troubles = new Map(['orders', 'other'].map((name) => [`shop/Deployment/${name}`, tooMuch]));
+  const report = await cluster.work(async () => ({ usage: new Map(), troubles }), NOW);
+  t.equal(report.trouble, tooMuch, 'the alert counts it');
+  t.match(cluster.lines, [{ msg: 'usage could not be read', error: tooMuch, workloads: 2 }]);
 });
 
 t.test('what the template leaves open is what kube-state-metrics says of the running pods', async (t) => {
