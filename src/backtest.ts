@@ -3,7 +3,7 @@
  * container under the manifest, our rules and the peers', at the same samples (docs/quality.md). Only reads; writes its
  * report and drawings into a folder.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { accessOf } from './collect/access.ts';
@@ -181,6 +181,8 @@ async function draw(
   const again = sideBySide(policies, start, (container, policy, step) => panels.get(container)?.[policy]?.add(step));
   // The samples are read once more rather than kept: there may be any number of them.
   await source((row) => chosen.has(row.container) && again.take(row), progressLine('drawing'));
+  // Drawings of an earlier run would look like this one's.
+  for (const old of readdirSync(out)) if (/^\d\d-.*\.svg$/.test(old)) rmSync(join(out, old));
   for (const [index, [container, drawn]] of [...panels].entries()) {
     const file = `${String(index + 1).padStart(2, '0')}-${container.replaceAll(/[^A-Za-z0-9.-]+/g, '_')}.svg`;
     writeFileSync(join(out, file), drawContainer(container, drawn));
