@@ -8,6 +8,7 @@ import { concurrencyLadder, type Gates, type Injected, type InjectedSetting, lad
 import { OUTCOMES, type Reason } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
 import {
+  APPLIED_ANNOTATION,
   annotation,
   type Container,
   FIELDS,
@@ -83,7 +84,8 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
   const updates = request.operation === 'UPDATE';
   // Where not even our values changed, the old book holds, whatever somebody did to the annotation.
   const untouched = updates && sameTemplate(object, oldObject, new Map(), new Map());
-  const ownBook = readBook(object);
+  const sameText = annotation(object, APPLIED_ANNOTATION) === annotation(oldObject, APPLIED_ANNOTATION);
+  const ownBook = sameText ? oldBook : readBook(object);
   const book = ownBook && (!untouched || sameBook(ownBook, oldBook)) ? ownBook : oldBook;
   // Without a book on either side, reading the templates by it would only compare them a second time.
   const asWrittenBefore = () => book.size + oldBook.size > 0 && sameTemplate(object, oldObject, book, oldBook);
@@ -234,8 +236,7 @@ function asksForRollout(
 
 /** Knative refuses any change of a template that keeps its own revision name (`VerifyNameChange`). */
 function namesItsRevision(object: unknown): boolean {
-  const name = at(object, 'spec', 'template', 'metadata', 'name') ?? '';
-  return kindOf(object) === 'KnativeService' && name !== '';
+  return kindOf(object) === 'KnativeService' && (at(object, 'spec', 'template', 'metadata', 'name') ?? '') !== '';
 }
 
 /** The reason for the object as a whole: a change if there is one, else why a container was skipped. */

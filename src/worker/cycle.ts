@@ -8,7 +8,7 @@ import type { Collected } from '../collect/usage.ts';
 import { textAt } from '../domain/json.ts';
 import { readBounds } from '../domain/knative-rules.ts';
 import { type Gates, isEnabled } from '../domain/ladder.ts';
-import type { Change, MemoryStatus } from '../domain/record.ts';
+import type { Change, MemoryStatus, Phase } from '../domain/record.ts';
 import type { Wait } from '../domain/waits.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
@@ -66,6 +66,8 @@ export type CycleReport = Record<Change, number> & {
   failed: number;
   /** records that were changed by somebody else while they were decided about: left for the next cycle */
   conflicts: number;
+  /** records by what their status says, so that a reader knows why the others have no values */
+  phases: Partial<Record<Phase, number>>;
   /** how long each step took, in seconds */
   steps: Record<Step, number>;
   rollouts: {
@@ -93,13 +95,13 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   const { cluster, log, gates, rules, record, strategy, limits, known = {} } = parts;
   const steps = { list: 0, collect: 0, decide: 0, write: 0 };
   const lap = stopwatch();
-  const [records, objects, revisions, limitRanges, around, knativeConfig] = await Promise.all([
+  const [records, objects, revisions, limitRanges, around, config] = await Promise.all([
     cluster.records(),
     cluster.workloads(),
     cluster.revisionDeployments(),
     cluster.limitRanges(),
     cluster.around(),
-    cluster.knativeConfig(),
+    cluster.knativeConfig().catch(ifForbidden),
   ]);
   const owned = byRecord(records, objects, revisions, record);
   const observed = owned.filter(({ tuning }) => isEnabled(tuning, gates)).flatMap(({ workloads }) => workloads);
@@ -111,6 +113,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     written: 0,
     failed: 0,
     conflicts: 0,
+    phases: {},
     steps,
     rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
     ...{ figures: [], errors: [] },
@@ -131,10 +134,11 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     log.warn({ error: counts.trouble }, 'usage could not be read');
   }
   let load: Loads | undefined;
-  let loadTrouble: string | undefined;
+  // Memory goes on alone.
+  let loadTrouble = config instanceof ApiError ? reason(config) : undefined;
+  const knativeConfig = config instanceof ApiError ? { defaults: {}, autoscaler: {} } : config;
   try {
-    // Memory goes on alone.
-    if (counts.trouble === undefined) load = await parts.load?.(observed, now);
+    if ((counts.trouble ?? loadTrouble) === undefined) load = await parts.load?.(observed, now);
   } catch (error) {
     loadTrouble = reason(error);
     log.warn({ error: loadTrouble }, 'requests could not be read');
@@ -183,6 +187,12 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   );
   steps.write = lap();
   return counts;
+}
+
+/** A role from before concurrency was tuned is no reason to tune nothing. @throws {ApiError} for anything else */
+function ifForbidden(error: unknown): ApiError {
+  if (error instanceof ApiError && error.code === 403) return error;
+  throw error;
 }
 
 /** A few at once, in order; the first that throws ends it, and nothing is begun after it. */
@@ -243,6 +253,7 @@ async function write(
   const before = previousConcurrency(record.status);
   const knobs = knobNews(report, before, now);
   const concurrency = concurrencyStatus(report, before, knobs, status.rollouts ?? [], now);
+  counts.phases[status.phase] = (counts.phases[status.phase] ?? 0) + 1;
   counts.containers += report.containers.length;
   for (const rollout of status.rollouts ?? []) {
     if (isUnderWay(rollout)) counts.rollouts.underWay += 1;

@@ -3,6 +3,7 @@ const BENCHES: Record<string, string> = {
   admission: './admission.ts',
   worker: './worker.ts',
   start: './start.ts',
+  soak: './soak.ts',
 };
 
 const [which = '', ...rest] = process.argv.slice(2);

@@ -3,6 +3,7 @@
  * kube-state-metrics would have of their pods. No controller makes them: they are written as they would be.
  */
 import { Mi } from '../../src/domain/quantity.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { Sample, Series } from '../cluster/remote-write.ts';
 
 export const PODS = 3;
@@ -120,4 +121,56 @@ function usage(index: number, replica: number, place: number): (at: number) => n
   const level = (60 + ((index * 37 + replica * 5 + place * 11) % 300)) * Mi;
   const phase = index % 20;
   return (at) => level * (1 + 0.1 * Math.sin(((at / MINUTE + phase) / 10) * 2 * Math.PI));
+}
+
+/** @param say is told how far it is */
+export async function createObjects(cluster: Cluster, count: number, say: (line: string) => void): Promise<void> {
+  const api = cluster.api();
+  const waiting = objects(count);
+  let created = 0;
+  const lane = async () => {
+    for (const { path, body } of waiting) {
+      const answer = await api.send(path, { method: 'POST', body });
+      if (answer.status !== 201)
+        throw new Error(`creating an object was answered ${answer.status}: ${answer.body.message}`);
+      created += 1;
+      if (created % 5000 === 0) say(`${created} objects created`);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, lane));
+  say(`${created} objects created`);
+}
+
+/**
+ * @param start when writing begins, in milliseconds
+ * @param after only what is later: what came before has been written
+ */
+export async function writeSamples(
+  cluster: Cluster,
+  count: number,
+  start: number,
+  say: (line: string) => void,
+  after = Number.NEGATIVE_INFINITY,
+): Promise<void> {
+  let [written, samples] = [0, 0];
+  let batch: Series[] = [];
+  const underWay = new Set<Promise<void>>();
+  const flush = async () => {
+    if (underWay.size >= 2) await Promise.race(underWay);
+    const pushed: Promise<void> = cluster.metricsPush(batch).finally(() => underWay.delete(pushed));
+    underWay.add(pushed);
+    batch = [];
+  };
+  for (const whole of series(count, start)) {
+    const one = { ...whole, samples: whole.samples.filter(({ at }) => at > after) };
+    if (one.samples.length === 0) continue;
+    batch.push(one);
+    samples += one.samples.length;
+    written += 1;
+    if (batch.length === 1000) await flush();
+    if (written % 50_000 === 0) say(`${written} series written`);
+  }
+  if (batch.length > 0) await flush();
+  await Promise.all(underWay);
+  say(`${written} series with ${(samples / 1e6).toFixed(1)} million samples written`);
 }

@@ -8,12 +8,16 @@ export type Timed = { at: number; tookMs: number };
 
 const EVERY_MS = 5;
 
-/** Sends until the signal aborts, whether or not the ones before have been answered. */
-export async function pacedLoad(port: number, ca: string, body: Buffer, signal: AbortSignal): Promise<Timed[]> {
+/**
+ * Sends until the signal aborts, whether or not the ones before have been answered.
+ *
+ * @param bodies sent by turns
+ */
+export async function pacedLoad(port: number, ca: string, bodies: Buffer[], signal: AbortSignal): Promise<Timed[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 16, ca, servername: 'localhost' });
-  const headers = { 'content-type': 'application/json', 'content-length': body.length };
   const timed: Timed[] = [];
-  const send = async () => {
+  const send = async (body: Buffer) => {
+    const headers = { 'content-type': 'application/json', 'content-length': body.length };
     const [at, sent] = [Date.now(), performance.now()];
     const asked = request({ host: '127.0.0.1', port, path: '/mutate', method: 'POST', headers, agent });
     asked.end(body);
@@ -27,8 +31,8 @@ export async function pacedLoad(port: number, ca: string, body: Buffer, signal: 
     }
   };
   const underWay: Promise<void>[] = [];
-  while (!signal.aborted) {
-    underWay.push(send());
+  for (let turn = 0; !signal.aborted; turn += 1) {
+    underWay.push(send(bodies[turn % bodies.length] as Buffer));
     await sleep(EVERY_MS);
   }
   await Promise.all(underWay);

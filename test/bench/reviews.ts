@@ -5,15 +5,25 @@ export type ReviewKind = {
   containers: number;
   /** whether the record has values for the containers that differ from the manifest's */
   patched: boolean;
+  /** an update of a label: both sides carry what was injected, and the pod template stays */
+  settled?: boolean;
   /** bytes of the whole body, filled up with environment variables and managed fields */
   bytes: number;
 };
 
 /** @param owner the record that the workload names */
-export function reviewBody({ operation, containers, patched, bytes }: ReviewKind, owner: string): Buffer {
+export function reviewBody(
+  { operation, containers, patched, settled = false, bytes }: ReviewKind,
+  owner: string,
+): Buffer {
   const build = (filler: number) => {
-    const object = deployment(owner, containers, patched ? 'tuned' : 'plain', 'x'.repeat(filler));
-    const old = operation === 'UPDATE' && deployment(owner, containers, 'plain', 'x'.repeat(filler), '1');
+    const note = 'x'.repeat(filler);
+    const object = settled
+      ? labelled(injected(owner, containers, note))
+      : deployment(owner, containers, patched ? 'tuned' : 'plain', note);
+    const before = () =>
+      settled ? injected(owner, containers, note) : deployment(owner, containers, 'plain', note, '1');
+    const old = operation === 'UPDATE' && before();
     return JSON.stringify({
       apiVersion: 'admission.k8s.io/v1',
       kind: 'AdmissionReview',
@@ -35,6 +45,32 @@ export function reviewBody({ operation, containers, patched, bytes }: ReviewKind
   const empty = build(0).length;
   const copies = operation === 'UPDATE' ? 2 : 1;
   return Buffer.from(build(Math.max(0, Math.floor((bytes - empty) / copies))));
+}
+
+/** What the record of `server.ts` says, and what the manifest had said. */
+const [OURS, THEIRS] = [
+  { request: '224Mi', limit: '336Mi' },
+  { request: '256Mi', limit: '512Mi' },
+];
+
+function injected(owner: string, containers: number, note: string) {
+  const object = deployment(owner, containers, 'tuned', note);
+  const fields = Object.entries(OURS).map(([field, set]) => [
+    field,
+    { set, was: THEIRS[field as keyof typeof THEIRS] },
+  ]);
+  const book = object.spec.template.spec.containers.map(({ name }) => [name, Object.fromEntries(fields)]);
+  Object.assign(object.metadata.annotations, { 'tuning.oaas.io/applied': JSON.stringify(Object.fromEntries(book)) });
+  for (const { resources } of object.spec.template.spec.containers) {
+    resources.requests.memory = OURS.request;
+    resources.limits.memory = OURS.limit;
+  }
+  return object;
+}
+
+function labelled<T extends { metadata: { labels: object } }>(object: T): T {
+  Object.assign(object.metadata.labels, { team: 'shop' });
+  return object;
 }
 
 function deployment(owner: string, containers: number, names: string, filler: string, version = '2') {

@@ -86,4 +86,7 @@ function tuner() {
 const { port } = await start();
 process.send?.({ port });
 for (const end of ['SIGINT', 'disconnect']) process.on(end, () => process.exit(0));
-process.on('message', () => process.send?.({ rss: process.memoryUsage().rss }));
+process.on('message', () => {
+  const { user, system } = process.cpuUsage();
+  process.send?.({ rss: process.memoryUsage().rss, cpuMicros: user + system });
+});

@@ -9,11 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from 'undici';
 import { available } from '../cluster/binaries.ts';
 import { type Cluster, partsFor, startCluster } from '../cluster/cluster.ts';
-import type { Series } from '../cluster/remote-write.ts';
 import { record } from '../cluster/stage.ts';
 import { byUrl, install, startTuner, type Tuner } from '../cluster/tuner.ts';
 import { until } from '../cluster/until.ts';
-import { CONTAINERS, objects, PODS, series, UNTIL, WINDOWS } from './crowd.ts';
+import { CONTAINERS, createObjects, PODS, UNTIL, WINDOWS, writeSamples } from './crowd.ts';
 import { quantile } from './load.ts';
 import { pacedLoad, type Timed } from './paced-load.ts';
 import { reviewBody } from './reviews.ts';
@@ -32,7 +31,11 @@ const QUIET = 2;
 const LOADED = { cycles: 2, seconds: 20 };
 
 /** As in the image, with the heap that Node gives itself in a container of 512Mi, the chart's limit. */
-const AS_IN_A_CONTAINER = { NODE_OPTIONS: '--max-semi-space-size=4 --max-old-space-size=256', MALLOC_ARENA_MAX: '2' };
+const AS_IN_A_CONTAINER = {
+  NODE_OPTIONS: '--max-semi-space-size=4 --max-old-space-size=256',
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+};
 
 const MINUTE = 60_000;
 
@@ -95,10 +98,10 @@ async function measure({ workloads, intervalSecs }: (typeof SIZES)[number]): Pro
   const cluster = await startCluster({ ...PARTS, say });
   try {
     await install(cluster, byUrl(1, cluster.caFile));
-    await create(cluster, workloads, say);
+    await createObjects(cluster, workloads, say);
     // After the objects: the samples are of now, and reach only a few minutes ahead.
     const start = Date.now();
-    await write(cluster, workloads, start, say);
+    await writeSamples(cluster, workloads, start, say);
     // The one that the reviews name.
     const overrides = { 'tuned-0': { request: '224Mi', limit: '336Mi' } };
     await cluster.apply(record({ overrides }));
@@ -182,7 +185,7 @@ async function timeReviews(cluster: Cluster, tuner: Tuner): Promise<Row['admissi
   const body = reviewBody({ operation: 'UPDATE', containers: 1, patched: true, bytes: 6000 }, 'orders');
   const abort = new AbortController();
   const loops: Timed[] = [];
-  const reviews = pacedLoad(tuner.reviewsPort, ca, body, abort.signal);
+  const reviews = pacedLoad(tuner.reviewsPort, ca, [body], abort.signal);
   const started = Date.now();
   // One more than is wanted: the first may have begun before the reviews.
   const wanted = finished(await tuner.metrics()) + LOADED.cycles + 1;
@@ -235,45 +238,6 @@ function cycles(tuner: Tuner): Cycle[] {
     time: string;
   })[];
   return ended.map((one) => ({ ...one, time: Date.parse(one.time) }));
-}
-
-async function create(cluster: Cluster, count: number, say: (line: string) => void): Promise<void> {
-  const api = cluster.api();
-  const waiting = objects(count);
-  let created = 0;
-  const lane = async () => {
-    for (const { path, body } of waiting) {
-      const answer = await api.send(path, { method: 'POST', body });
-      if (answer.status !== 201)
-        throw new Error(`creating an object was answered ${answer.status}: ${answer.body.message}`);
-      created += 1;
-      if (created % 5000 === 0) say(`${created} objects created`);
-    }
-  };
-  await Promise.all(Array.from({ length: 16 }, lane));
-  say(`${created} objects created`);
-}
-
-async function write(cluster: Cluster, count: number, start: number, say: (line: string) => void): Promise<void> {
-  let [written, samples] = [0, 0];
-  let batch: Series[] = [];
-  const underWay = new Set<Promise<void>>();
-  const flush = async () => {
-    if (underWay.size >= 2) await Promise.race(underWay);
-    const pushed: Promise<void> = cluster.metricsPush(batch).finally(() => underWay.delete(pushed));
-    underWay.add(pushed);
-    batch = [];
-  };
-  for (const one of series(count, start)) {
-    batch.push(one);
-    samples += one.samples.length;
-    written += 1;
-    if (batch.length === 1000) await flush();
-    if (written % 50_000 === 0) say(`${written} series written`);
-  }
-  if (batch.length > 0) await flush();
-  await Promise.all(underWay);
-  say(`${written} series with ${(samples / 1e6).toFixed(1)} million samples written`);
 }
 
 /** What Prometheus itself counts of its answers to queries. */

@@ -7,7 +7,15 @@ import { settingsOf } from '../../src/domain/knative-rules.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { LoadWindow, Point } from '../../src/domain/usage.ts';
 import { MINUTE, NOW } from '../recommend/rules.ts';
-import { deployment, measured, memoryText, type PlayedCluster, playCluster, record } from './played-cluster.ts';
+import {
+  deployment,
+  measured,
+  memoryText,
+  type PlayedCluster,
+  playCluster,
+  record,
+  refused,
+} from './played-cluster.ts';
 
 const REF = 'KnativeService/orders';
 
@@ -229,4 +237,18 @@ t.test('a ResourceQuota without room for the pods that a lower target brings: it
   cluster.surroundings.quotas = [quota('3Gi')];
   await cluster.work(tight, NOW + MINUTE, BUSY);
   t.equal(said(cluster), LOWERED);
+});
+
+t.test("a role that may not read Knative's configuration: memory goes on alone, and the status says so", async (t) => {
+  const cluster = served();
+  cluster.knativeConfig = async () => {
+    throw refused(403, 'configmaps "config-defaults" is forbidden');
+  };
+  await cluster.work(idle, NOW, BUSY);
+  t.match(memoryText(cluster.workload('orders')), '240Mi/368Mi');
+  t.match(await concurrency(cluster), { phase: 'Degraded', message: /"config-defaults" is forbidden/ });
+  cluster.knativeConfig = async () => {
+    throw refused(500, 'etcd is slow');
+  };
+  await t.rejects(cluster.work(idle, NOW + MINUTE, BUSY), { code: 500 }, 'as with every other list');
 });
