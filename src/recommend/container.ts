@@ -93,7 +93,7 @@ function judge(look: Look, manifest: Pair<number>, rules: Rules, now: number): F
   const holds = look.held?.from === 'rising' && urgent ? undefined : look.held;
   const reference = standing ?? current;
   const doubted = why ? raiseOnly(measured, reference, why) : measured;
-  const proposal = keepGuaranteed(holds ? hold(doubted, holds, observed, reference) : doubted, manifest);
+  const proposal = keepGuaranteed(holds ? hold(doubted, holds, observed, reference, rules) : doubted, manifest);
   const revision = revise(proposal, observed, current, standing, rules, urgent, now);
 
   const finding: Finding = { observed, changes: [], rationale: '' };
@@ -135,8 +135,11 @@ function hold(
   { from, why }: NonNullable<Look['held']>,
   observed: Observed,
   reference: Pair<number>,
+  rules: Rules,
 ): Proposal {
-  return from === 'falling' ? raiseOnly(proposal, reference, why) : lowerOnly(proposal, observed, reference, why);
+  return from === 'falling'
+    ? raiseOnly(proposal, reference, why)
+    : lowerOnly(proposal, observed, reference, why, rules);
 }
 
 /** A container that was OOM killed at a limit that we may not raise: a person has to know, once, not at every kill. */

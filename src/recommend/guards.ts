@@ -5,8 +5,8 @@
 import { formatBytes, readable } from '../domain/quantity.ts';
 import { formatSeconds } from '../domain/time.ts';
 import type { Usage } from '../domain/usage.ts';
-import { FIELDS, type Pair } from '../domain/workload.ts';
-import { type Observed, type Proposal, percent } from './memory.ts';
+import { FIELDS, type Field, type Pair } from '../domain/workload.ts';
+import { type Observed, type Proposal, percent, roundUp } from './memory.ts';
 
 export type GuardRules = {
   /** a change must exceed this fraction of the reference … */
@@ -75,12 +75,17 @@ export function raiseOnly(proposal: Proposal, reference: Pair<number>, why: stri
 }
 
 /** The opposite: each side at most what stands, or else what runs; never below what is used. */
-export function lowerOnly(proposal: Proposal, observed: Observed, reference: Pair<number>, why: string): Proposal {
-  const limit = Math.max(Math.min(proposal.limit, reference.limit ?? proposal.limit), observed.max);
-  const request = Math.min(
-    Math.max(Math.min(proposal.request, reference.request ?? proposal.request), observed.p95),
-    limit,
-  );
+export function lowerOnly(
+  proposal: Proposal,
+  observed: Observed,
+  reference: Pair<number>,
+  why: string,
+  { roundTo }: { roundTo: number },
+): Proposal {
+  const least = { request: roundUp(observed.p95, roundTo), limit: roundUp(observed.max, roundTo) };
+  const most = (field: Field) => Math.min(proposal[field], Math.max(reference[field] ?? proposal[field], least[field]));
+  const limit = most('limit');
+  const request = Math.min(most('request'), limit);
   if (request === proposal.request && limit === proposal.limit) return proposal;
   return { request, limit, reasons: [...proposal.reasons, `${why}; kept at ${pair({ request, limit })}`] };
 }

@@ -20,6 +20,8 @@ import { type Finding, lookAtContainer, type Rules } from '../recommend/containe
 import { type Applied, pair } from '../recommend/guards.ts';
 import { observe } from '../recommend/memory.ts';
 import { findEvidence, quantities, readEvidence } from './evidence.ts';
+import { explainConcurrency } from './explain-concurrency.ts';
+import { type Line, lineOf, wrongLine } from './lines.ts';
 import { statusBalance } from './outcome.ts';
 import { previousStatus } from './read-back.ts';
 import { columns } from './status.ts';
@@ -37,9 +39,6 @@ export type Running = {
   /** the rung that `wanted` comes from, or why admission leaves it alone */
   because: string;
 };
-
-/** One line of an explanation; `wrong` says how the value differs, and is absent where everything fits. */
-export type Line = { name: string; value: string; wrong?: string; details: string[] };
 
 export type Explanation = {
   /** e.g. `shop/orders Enforcing, observed at …` */
@@ -102,6 +101,7 @@ export function explain(
           ],
     ),
   });
+  sections.push(...explainConcurrency(record, rulesFrom));
   if (status.outcome) sections.push({ title: 'Outcome', lines: outcomeLines(status, status.outcome, byVpa) });
   if (history.length > 0) sections.push({ title: 'History', lines: history });
   const wrong = sections.flatMap(({ lines }) => lines).filter((line) => line.wrong !== undefined).length;
@@ -280,14 +280,6 @@ function compared(name: string, told: Pair<unknown>, meant: Pair<unknown>, says:
     FIELDS.every((field) => told[field] === meant[field]),
     `${says} ${shown(meant)}`,
   );
-}
-
-function lineOf(name: string, value: string, fits: boolean, wrong: string): Line {
-  return fits ? { name, value, details: [] } : wrongLine(name, value, wrong);
-}
-
-function wrongLine(name: string, value: string, wrong: string): Line {
-  return { name, value, wrong, details: [] };
 }
 
 function values(decision: Decision | undefined): Pair<string> {

@@ -18,6 +18,7 @@ function bursts(seed: number, days: number) {
   };
 }
 
+/** Each is 300 requests or so, when it is calm. */
 export const LOADS = {
   steady: () => ({ ...function_, load: () => 300 }),
   daily: () => ({ ...function_, load: (seconds) => 220 + 180 * Math.sin((seconds / DAY) * 2 * Math.PI) }),
@@ -26,4 +27,4 @@ export const LOADS = {
 } satisfies Record<string, (days: number, seed: number) => Workload>;
 
 /** What the author of the Service wrote, without having measured. */
-export const WRITTEN: Template = { memory: { request: 512 * Mi, limit: 1024 * Mi }, target: 100, hard: 0 };
+export const WRITTEN: Template = { memory: { request: 256 * Mi, limit: 512 * Mi }, target: 100, hard: 0 };

@@ -11,8 +11,9 @@ import { lookAtService, type ServiceFinding } from '../../src/recommend/service.
 import { RULES } from '../recommend/rules.ts';
 import { type Service, STEP_SECONDS, type Template, type Tick } from './service.ts';
 
-/** `off`: nothing is tuned. `plain`: both rules, each for itself. `paired`: as the worker does it. */
-export type Mode = 'off' | 'memory' | 'plain' | 'paired';
+/** Nothing is tuned; memory alone; both rules, each for itself; both as the worker pairs them. */
+export const MODES = ['off', 'memory', 'plain', 'paired'] as const;
+export type Mode = (typeof MODES)[number];
 
 export type Outcome = {
   kills: number;
@@ -23,7 +24,7 @@ export type Outcome = {
   limited: number;
   /** Revisions that the tuner made */
   revisions: number;
-  /** how often the target, or the limit, went back where it had come from */
+  /** how often the target went back where it had come from */
   turns: number;
   last: Template;
 };
@@ -34,7 +35,7 @@ const RULE_SECONDS = { short: RULES.shortWindowSeconds, long: RULES.longWindowSe
 export function play(service: Service, written: Template, days: number, mode: Mode): Outcome {
   const history: Tick[] = [];
   const outcome: Outcome = { kills: 0, lost: 0, requested: 0, limited: 0, revisions: 0, turns: 0, last: written };
-  const ways = { target: 0, limit: 0 };
+  let way = 0;
   let memory: Finding | undefined;
   let requests: ServiceFinding | undefined;
   let killedAt: { seconds: number; limit: number }[] = [];
@@ -53,8 +54,6 @@ export function play(service: Service, written: Template, days: number, mode: Mo
     history.push(tick);
     while (history.length > RULE_SECONDS.long / STEP_SECONDS) history.shift();
     const runs = service.template();
-    if (tick.killed > 0 && process.env.TRACE)
-      console.error(`${(seconds / 3600).toFixed(2)}h killed ${tick.killed} at ${runs.memory.limit / 2 ** 20}`);
     if (tick.killed > 0) killedAt.push({ seconds, limit: runs.memory.limit });
     outcome.kills += tick.killed;
     outcome.lost += tick.lost * (1 / steps);
@@ -102,23 +101,11 @@ export function play(service: Service, written: Template, days: number, mode: Mo
     };
     if (JSON.stringify(next) === JSON.stringify(runs)) continue;
     outcome.revisions += 1;
-    for (const [what, from, to] of [
-      ['target', runs.target, next.target],
-      ['limit', runs.memory.limit, next.memory.limit],
-    ] as const) {
-      const way = Math.sign(to - from);
-      if (way !== 0 && ways[what] !== 0 && way !== ways[what]) outcome.turns += 1;
-      if (way !== 0) ways[what] = way;
-    }
+    const turned = Math.sign(next.target - runs.target);
+    if (turned !== 0 && way !== 0 && turned !== way) outcome.turns += 1;
+    if (turned !== 0) way = turned;
     service.roll(next, seconds);
     since = seconds;
-    if (process.env.TRACE) {
-      const shown = ({ memory: { request, limit }, target, hard }: Template) =>
-        `${request / 2 ** 20}/${limit / 2 ** 20} target ${target} hard ${hard}`;
-      console.error(`${(seconds / 3600).toFixed(1)}h ${service.pods()} pods: ${shown(runs)} -> ${shown(next)}`);
-      for (const finding of [memory, requests])
-        for (const one of finding?.changes ?? []) console.error(`   ${one.change}: ${one.rationale}`);
-    }
   }
   return { ...outcome, last: service.template() };
 }
