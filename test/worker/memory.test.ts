@@ -3,7 +3,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Registry } from 'prom-client';
 import t from 'tap';
-import type { Collected } from '../../src/collect/usage.ts';
+import type { Prometheus } from '../../src/collect/prometheus.ts';
+import { createCollector } from '../../src/collect/usage.ts';
+import { Mi } from '../../src/domain/quantity.ts';
 import type { RecordResource } from '../../src/domain/record.ts';
 import { createLog } from '../../src/log.ts';
 import type { Cluster } from '../../src/worker/cluster.ts';
@@ -12,7 +14,7 @@ import { cycle, type Parts } from '../../src/worker/cycle.ts';
 import { onlyWhile } from '../../src/worker/guarded.ts';
 import { workerMetrics } from '../../src/worker/metrics.ts';
 import { MINUTE, NOW, RULES } from '../recommend/rules.ts';
-import { deployment, measured, record, refused } from './played-cluster.ts';
+import { deployment, record, refused } from './played-cluster.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -74,19 +76,31 @@ t.test('hundreds of cycles over records that come and go leave the heap as it wa
     sleep: async () => {},
     clock: () => now,
   };
+  // Pods come and go with the records: what the collector remembers of the long window has to go with them.
+  const prometheus: Prometheus = {
+    async query(promql) {
+      const usage = (100 + ((now / MINUTE) % 200)) * Mi;
+      const values = promql.startsWith('sum')
+        ? { sum: usage * 720, count: 720 }
+        : { p95: usage * 1.5, max: usage * 2, samples: 720 };
+      const rows = names().flatMap((workload) =>
+        Object.entries(values).map(([statistic, value]) => ({
+          labels: { namespace: 'shop', workload, container: 'function', statistic },
+          ...{ value, at: now },
+        })),
+      );
+      return { rows, partial: false };
+    },
+  };
+  const collect = createCollector(prometheus, {
+    ...{ matchers: '', selector: '', seriesNames: {}, shortWindowSeconds: 600, longWindowSeconds: 21_600 },
+  });
+  const patient = new AbortController().signal;
   const registry = new Registry();
   const metrics = workerMetrics(registry);
   const parts: Parts = {
     cluster: considerate(onlyWhile(() => true, cluster).cluster, pace),
-    usage: async (): Promise<Collected> => {
-      const usage = 100 + ((now / MINUTE) % 200);
-      return measured(
-        names().map((name) => `Deployment/${name}`),
-        usage,
-        usage * 1.5,
-        usage * 2,
-      );
-    },
+    usage: (targets, at) => collect(targets, at, patient),
     rules: RULES,
     storesCatchUp: async () => {},
     limits: { perNamespace: 2, perCluster: 10 },
