@@ -3,7 +3,7 @@
  * container under the manifest, our rules and the peers', at the same samples (docs/quality.md). Only reads; writes its
  * report and drawings into a folder.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { accessOf } from './collect/access.ts';
@@ -18,8 +18,8 @@ import { krr } from './replay/krr.ts';
 import { manifest } from './replay/manifest.ts';
 import { ours } from './replay/ours.ts';
 import { isIn, PARTS } from './replay/part.ts';
-import type { Policy } from './replay/replay.ts';
-import { type Row, sideBySide } from './replay/side-by-side.ts';
+import { emptyTally, type Policy, type Tally } from './replay/replay.ts';
+import { type Result, type Row, sideBySide } from './replay/side-by-side.ts';
 import { compare, summarize } from './replay/summary.ts';
 import { drawComparisons, drawTable } from './replay/table.ts';
 import { vpa } from './replay/vpa.ts';
@@ -130,12 +130,12 @@ function partOf(source: Source, name: string): Source {
 }
 
 /** Both of our rule sets, the one that is set first. */
-function policiesOf(settings: Settings, anyManifest: boolean): Policy[] {
+function policiesOf(settings: Settings): Policy[] {
   const sets = [settings.memoryRules, settings.memoryRules === 'adaptive' ? 'requirement' : 'adaptive'] as const;
   const own = sets.map((memoryRules) =>
     ours(`ours, ${memoryRules}`, rulesOf({ ...settings, memoryRules }), settings.intervalSeconds),
   );
-  return [...own, vpa, krr, ...(anyManifest ? [manifest] : [])];
+  return [...own, vpa, krr, manifest];
 }
 
 /** At most once a second, on stderr; on a terminal the line is written over. */
@@ -154,28 +154,11 @@ function progressLine(what: string): (share: number) => void {
 const DRAWN = 12;
 const POINTS = 240;
 
-type Results = ReturnType<ReturnType<typeof sideBySide>['results']>;
-
 /** Those that a person should look at: where our rules killed most, then where they ask for most that is not used. */
-function worthALook(results: Results): Map<string, Results extends Map<string, infer One> ? One : never> {
-  const waste = ({ request, steps }: { request: { over: number; byteHours: number }; steps: number }) =>
-    (request.over / Math.max(1, steps)) * request.byteHours;
-  const sorted = [...results].sort(
-    (
-      [
-        ,
-        {
-          tallies: [a],
-        },
-      ],
-      [
-        ,
-        {
-          tallies: [b],
-        },
-      ],
-    ) => (a && b ? b.kills - a.kills || waste(b) - waste(a) : 0),
-  );
+function worthALook(results: Map<string, Result>): Map<string, Result> {
+  const waste = ({ request }: Tally) => (request.over / Math.max(1, request.steps)) * request.byteHours;
+  const own = ([, { tallies }]: [string, Result]) => tallies[0] ?? emptyTally();
+  const sorted = [...results].sort((a, b) => own(b).kills - own(a).kills || waste(own(b)) - waste(own(a)));
   return new Map(sorted.slice(0, DRAWN));
 }
 
@@ -184,7 +167,7 @@ async function draw(
   source: Source,
   policies: Policy[],
   start: Pair<number>,
-  results: Results,
+  results: Map<string, Result>,
 ): Promise<number> {
   const chosen = worthALook(results);
   const panels = new Map<string, (Panel & ReturnType<typeof thin>)[]>();
@@ -198,6 +181,8 @@ async function draw(
   const again = sideBySide(policies, start, (container, policy, step) => panels.get(container)?.[policy]?.add(step));
   // The samples are read once more rather than kept: there may be any number of them.
   await source((row) => chosen.has(row.container) && again.take(row), progressLine('drawing'));
+  // Drawings of an earlier run would look like this one's.
+  for (const old of readdirSync(out)) if (/^\d\d-.*\.svg$/.test(old)) rmSync(join(out, old));
   for (const [index, [container, drawn]] of [...panels].entries()) {
     const file = `${String(index + 1).padStart(2, '0')}-${container.replaceAll(/[^A-Za-z0-9.-]+/g, '_')}.svg`;
     writeFileSync(join(out, file), drawContainer(container, drawn));
@@ -209,7 +194,7 @@ async function run(): Promise<void> {
   const args = readArguments();
   const settings = settingsFrom(process.env);
   const [source, start] = [partOf(sourceOf(args, settings), args.part), readManifest(args.manifest)];
-  const policies = policiesOf(settings, args.prometheus !== undefined || Object.keys(start).length > 0);
+  const policies = policiesOf(settings);
   const replayed = sideBySide(policies, start);
   await source((row) => replayed.take(row), progressLine('replaying'));
   const { counts } = replayed;

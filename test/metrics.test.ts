@@ -33,6 +33,7 @@ function everything() {
 const REPORT = {
   ...{ records: 3, workloads: 2, containers: 4, recommended: 2, applied: 1, 'taken-back': 1, written: 2, failed: 1 },
   conflicts: 3,
+  phases: { Recommending: 5, NoData: 1 },
   rollouts: { asked: 2, failed: 1, underWay: 3, waiting: { cooldown: 4 } },
   steps: { list: 0.1, collect: 0.5, decide: 0.2, write: 0.7 },
   figures: [
@@ -129,6 +130,9 @@ t.test('a cycle tells what it did, or why not', async (t) => {
   t.match(await text(), 'oaas_tuner_record_failures_total 1');
   t.match(await text(), 'oaas_tuner_observed_workloads 2');
   t.match(await text(), 'oaas_tuner_status_conflicts_total 3');
+  t.match(await text(), 'oaas_tuner_records{phase="Recommending"} 5');
+  t.match(await text(), 'oaas_tuner_records{phase="NoData"} 1');
+  t.match(await text(), 'oaas_tuner_records{phase="Degraded"} 0');
   t.match(await text(), 'oaas_tuner_cycle_step_seconds{step="collect"} 0.5');
   t.match(await text(), 'oaas_tuner_cycle_duration_seconds 1.5');
   const [, finished] = /^oaas_tuner_cycle_finished_timestamp_seconds (\S+)/m.exec(await text()) ?? [];

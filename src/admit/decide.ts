@@ -236,8 +236,7 @@ function asksForRollout(
 
 /** Knative refuses any change of a template that keeps its own revision name (`VerifyNameChange`). */
 function namesItsRevision(object: unknown): boolean {
-  const name = at(object, 'spec', 'template', 'metadata', 'name') ?? '';
-  return kindOf(object) === 'KnativeService' && name !== '';
+  return kindOf(object) === 'KnativeService' && (at(object, 'spec', 'template', 'metadata', 'name') ?? '') !== '';
 }
 
 /** The reason for the object as a whole: a change if there is one, else why a container was skipped. */

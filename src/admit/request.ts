@@ -1,5 +1,5 @@
 /** The parts of an `AdmissionReview` (admission.k8s.io/v1) that a decision needs, read without trusting any of it. */
-import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
+import { asObject, type JsonObject } from '../domain/json.ts';
 
 export type AdmissionRequest = {
   uid: string;
@@ -14,22 +14,26 @@ export type AdmissionRequest = {
 
 /** @returns the request, or one sentence that says what is wrong with the body */
 export function readReview(body: unknown): AdmissionRequest | string {
-  const [kind, version] = [at(body, 'kind'), at(body, 'apiVersion')];
-  if (kind !== 'AdmissionReview' || version !== 'admission.k8s.io/v1') {
-    return `expected an AdmissionReview of admission.k8s.io/v1, got kind ${word(kind)}, apiVersion ${word(version)}`;
+  const { kind, apiVersion, request: asked } = asObject(body) ?? {};
+  if (kind !== 'AdmissionReview' || apiVersion !== 'admission.k8s.io/v1') {
+    return `expected an AdmissionReview of admission.k8s.io/v1, got kind ${word(kind)}, apiVersion ${word(apiVersion)}`;
   }
-  const request = at(body, 'request');
-  const uid = at(request, 'uid');
+  const request = asObject(asked) ?? {};
+  const { uid } = request;
   if (typeof uid !== 'string' || uid === '') return 'the AdmissionReview has no request.uid';
   return {
     uid,
-    operation: textAt(request, 'operation'),
-    namespace: textAt(request, 'namespace'),
-    username: textAt(request, 'userInfo', 'username'),
-    subResource: textAt(request, 'subResource'),
-    object: asObject(at(request, 'object')),
-    oldObject: asObject(at(request, 'oldObject')),
+    operation: textOf(request.operation),
+    namespace: textOf(request.namespace),
+    username: textOf(asObject(request.userInfo)?.username),
+    subResource: textOf(request.subResource),
+    object: asObject(request.object),
+    oldObject: asObject(request.oldObject),
   };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 /** The value for a message: whatever was sent, it is short. */

@@ -71,8 +71,7 @@ export function largestWorkingSet(shard: Shard, range: string, options: QueryOpt
 export function historyQuery(shard: Shard, seconds: number, stepSeconds: number, options: QueryOptions): string {
   const step = formatSeconds(stepSeconds);
   const values = [named('bytes', largestWorkingSet(shard, step, options)), named('oom', killed(shard, step, options))];
-  const owners = workloads(shard, formatSeconds(options.shortWindowSeconds), options);
-  return `(${byWorkload('max', values, owners)})[${formatSeconds(seconds)}:${step}]`;
+  return `(${byWorkload('max', values, workloads(shard, step, options))})[${formatSeconds(seconds)}:${step}]`;
 }
 
 /** How often containers were OOM killed. */

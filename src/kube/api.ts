@@ -23,10 +23,10 @@ export type Listed = { items: JsonObject[]; resourceVersion: string };
 
 export type Api = {
   /**
-   * Everything of one type in all namespaces, read in pages; of each object what `slim` leaves.
+   * Everything of one type in all namespaces, read in pages; of each object what `keep` leaves.
    * @throws {ApiError}
    */
-  list(type: ResourceType, labelSelector?: string): Promise<Listed>;
+  list(type: ResourceType, labelSelector?: string, keep?: (object: JsonObject) => JsonObject): Promise<Listed>;
   /** One object, whole. @throws {ApiError} with code 404 when there is none */
   get(type: ResourceType, namespace: string, name: string): Promise<JsonObject>;
   /** What a ConfigMap holds; nothing where there is none. @throws {ApiError} */
@@ -74,7 +74,7 @@ export function createApi(config: KubeConfig): Api {
   };
 
   return {
-    async list({ group, version, plural }, labelSelector) {
+    async list({ group, version, plural }, labelSelector, keep = slim) {
       const items: JsonObject[] = [];
       let page: JsonObject | undefined;
       do {
@@ -94,7 +94,7 @@ export function createApi(config: KubeConfig): Api {
         const apiVersion = group === '' ? version : `${group}/${version}`;
         const kind = textAt(page, 'kind').replace(/List$/, '');
         // Items of a built-in list carry neither; a reader of a single object expects both.
-        for (const item of listOf(page?.items)) items.push(slim({ apiVersion, kind, ...item }));
+        for (const item of listOf(page?.items)) items.push(keep({ apiVersion, kind, ...item }));
       } while (continuation(page) !== '');
       return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') };
     },

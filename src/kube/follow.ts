@@ -16,6 +16,8 @@ export type Sink = {
   delete(item: JsonObject): void;
   /** the server answered: what the sink holds is current as of now (milliseconds since the epoch) */
   confirm(now: number): void;
+  /** Of a listed object what `replace` has to see: of ten thousand the rest is in memory only for a page's time. */
+  keep?(item: JsonObject): JsonObject;
 };
 
 /** Why a watch ended, and whether what we hold has to be listed anew. */
@@ -80,7 +82,7 @@ async function followForEver(
  * @returns the version to watch from
  */
 async function listOnce(api: Api, type: ResourceType, sink: Sink, log: Log, signal: AbortSignal): Promise<string> {
-  const { items, resourceVersion } = await api.list(type);
+  const { items, resourceVersion } = await api.list(type, undefined, sink.keep);
   if (signal.aborted) return resourceVersion;
   sink.replace(items);
   sink.confirm(Date.now());

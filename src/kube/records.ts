@@ -7,6 +7,7 @@ import type { PausedNamespaces } from '../store/paused-namespaces.ts';
 import type { RecordStore } from '../store/records.ts';
 import { type Api, NAMESPACES, type ResourceType } from './api.ts';
 import { follow } from './follow.ts';
+import { slimForAdmission } from './slim.ts';
 
 export const RECORD_GROUP = 'oaas.io';
 export const RECORD_VERSION = 'v1alpha1';
@@ -29,6 +30,7 @@ export function followRecords(
     set: (item: JsonObject) => asRecords([item]).forEach(store.set),
     delete: (item: JsonObject) => asRecords([item]).forEach(store.delete),
     confirm: (now: number) => store.confirm(now),
+    keep: slimForAdmission,
   };
   return follow(config, api, recordType(plural), sink, options);
 }

@@ -1,5 +1,5 @@
 /** What is kept of a listed object: ten thousand of them stand in the heap for the length of a cycle. */
-import { asObject, type Json, type JsonObject } from '../domain/json.ts';
+import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
@@ -25,6 +25,21 @@ export function slim(object: JsonObject): JsonObject {
   }
   template.spec = kept;
   return object;
+}
+
+const ADMITTED_FIELDS = ['workload', 'name', 'applied'];
+
+/**
+ * Of a listed record what admission reads: the rest of its status is for people, and for the worker. Changes the object
+ * that it is given.
+ */
+export function slimForAdmission(record: JsonObject): JsonObject {
+  const recommendations = asObject(at(slim(record), 'status', 'nfr_recommendations'));
+  const containers = at(recommendations, 'memory', 'containers');
+  if (!recommendations || !Array.isArray(containers)) return record;
+  const objects = containers.map(asObject).filter((one) => one !== undefined);
+  recommendations.memory = { containers: objects.map((one) => only(one, ADMITTED_FIELDS)) };
+  return record;
 }
 
 function only(object: JsonObject, fields: string[]): JsonObject {

@@ -33,6 +33,9 @@ const HOUR_MS = 3_600_000;
 const MOST_MS = 6 * HOUR_MS;
 const LEAST_MS = HOUR_MS / 6;
 
+/** How often what runs is looked at: as long as Prometheus remembers a series that is gone. */
+const LOOK = '5m';
+
 /**
  * One series per workload and container: of several pods the largest at each moment. What runs is asked for beside it;
  * a container's first answer is taken for its manifest.
@@ -66,8 +69,9 @@ export async function readHistory(
   for (let start = from; start < to; ) {
     const end = Math.min(start + span, to);
     try {
-      const values = await ask(`(${used})[${formatSeconds(Math.round((end - start) / 1000))}:${step}]`, end);
-      for (const { container, labels, value } of await ask(running, end)) {
+      const values = await ask(over(used, start, end, step), end);
+      // Oldest first: whoever is gone at the end had a manifest, too.
+      for (const { container, labels, value } of await ask(over(running, start, end, LOOK), end)) {
         const known = manifests.get(container) ?? {};
         const field = labels.statistic === 'request' ? 'request' : 'limit';
         manifests.set(container, { [field]: value, ...known });
@@ -84,6 +88,11 @@ export async function readHistory(
     start = end;
     options.progress?.((end - from) / (to - from));
   }
+}
+
+/** The same at many moments: those after the start, the end included. */
+function over(promql: string, start: number, end: number, step: string): string {
+  return `(${promql})[${formatSeconds(Math.round((end - start) / 1000))}:${step}]`;
 }
 
 function nameOf({ namespace, workload, container }: Readonly<Record<string, string>>): string {

@@ -9,10 +9,13 @@ export type Row = Sample & {
   manifest?: Pair<number>;
 };
 
+/** One container: the span of its samples (milliseconds since the epoch), and a tally per policy, in their order. */
+export type Result = { from: number; to: number; manifest: Pair<number>; tallies: Tally[] };
+
 export type SideBySide = {
   take(row: Row): void;
-  /** by container: its span (milliseconds since the epoch), and a tally per policy, in their order */
-  results(): Map<string, { from: number; to: number; manifest: Pair<number>; tallies: Tally[] }>;
+  /** by container */
+  results(): Map<string, Result>;
   counts: { samples: number; containers: number /** rows that were not newer than the one before */; late: number };
 };
 

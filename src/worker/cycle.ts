@@ -8,7 +8,7 @@ import type { Collected } from '../collect/usage.ts';
 import { textAt } from '../domain/json.ts';
 import { readBounds } from '../domain/knative-rules.ts';
 import { type Gates, isEnabled } from '../domain/ladder.ts';
-import type { Change, MemoryStatus } from '../domain/record.ts';
+import type { Change, MemoryStatus, Phase } from '../domain/record.ts';
 import type { Wait } from '../domain/waits.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
@@ -68,6 +68,8 @@ export type CycleReport = Record<Change, number> & {
   failed: number;
   /** records that were changed by somebody else while they were decided about: left for the next cycle */
   conflicts: number;
+  /** records by what their status says, so that a reader knows why the others have no values */
+  phases: Partial<Record<Phase, number>>;
   /** how long each step took, in seconds */
   steps: Record<Step, number>;
   rollouts: {
@@ -113,6 +115,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
     written: 0,
     failed: 0,
     conflicts: 0,
+    phases: {},
     steps,
     rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
     ...{ figures: [], errors: [] },
@@ -252,6 +255,7 @@ async function write(
   const before = previousConcurrency(record.status);
   const knobs = knobNews(report, before, now);
   const concurrency = concurrencyStatus(report, before, knobs, status.rollouts ?? [], now);
+  counts.phases[status.phase] = (counts.phases[status.phase] ?? 0) + 1;
   counts.containers += report.containers.length;
   for (const rollout of status.rollouts ?? []) {
     if (isUnderWay(rollout)) counts.rollouts.underWay += 1;

@@ -1,7 +1,7 @@
 /** The worker's metrics, in the registry of its own thread. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Told } from '../collect/prometheus.ts';
-import { CHANGES } from '../domain/record.ts';
+import { CHANGES, PHASES } from '../domain/record.ts';
 import { WAITS, type Wait } from '../domain/waits.ts';
 import { FIELDS } from '../domain/workload.ts';
 import { type CycleReport, STEPS } from './cycle.ts';
@@ -67,6 +67,13 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     help: 'Records left for the next cycle, because they were changed while they were decided about.',
     registers,
   });
+  const phases = new Gauge({
+    name: 'oaas_tuner_records',
+    help: 'Records that the last cycle looked at, by phase: Disabled and NoData were passed over.',
+    labelNames: ['phase'] as const,
+    registers,
+  });
+  for (const phase of PHASES) phases.set({ phase }, 0);
   const workloads = new Gauge({
     name: 'oaas_tuner_observed_workloads',
     help: 'Workloads that the last cycle observed.',
@@ -130,6 +137,7 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
       failures.inc(report.failed);
       conflicts.inc(report.conflicts);
       for (const step of STEPS) steps.set({ step }, report.steps[step]);
+      for (const phase of PHASES) phases.set({ phase }, report.phases[phase] ?? 0);
       workloads.set(report.workloads);
       outcomes(report);
       finishedAt.setToCurrentTime();

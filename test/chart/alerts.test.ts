@@ -34,6 +34,19 @@ t.test('promtool accepts the rules', { skip }, async (t) => {
   t.equal(code, 0, stdout + stderr);
 });
 
+t.test('what is recorded loses no peak, and holds nothing twice', { skip }, async (t) => {
+  const rules = join(CHART, 'files/recording.yaml');
+  for (const command of [
+    ['check', 'rules', '--lint=all', '--lint-fatal', rules],
+    ['test', 'rules', join(import.meta.dirname, 'recording-cases.yaml')],
+  ]) {
+    const { code, stdout, stderr } = await promtool(...command);
+    t.equal(code, 0, stdout + stderr);
+  }
+  const page = readFileSync(new URL('../../docs/prometheus.md', import.meta.url), 'utf8');
+  for (const { record } of parse(readFileSync(rules, 'utf8')).groups[0].rules) t.match(page, `=${record}`);
+});
+
 t.test('each alert fires when it should and only then', { skip }, async (t) => {
   const { code, stdout, stderr } = await promtool('test', 'rules', join(import.meta.dirname, 'alerts-cases.yaml'));
   t.equal(code, 0, stdout + stderr);

@@ -61,10 +61,11 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
       t.strictSame(await rollout(cluster, name), rolled);
       await kubectl(cluster, [...way, '-f', '-'], workload(name, { version: '2' }));
       t.equal(await memory(cluster, `deployment/${name}`), FIRST_STEP, 'the next version has them, too');
-      t.match(
-        (await status(cluster, name))?.history.find(({ change }) => change === 'applied')?.outcome,
-        /rolled out by/,
-      );
+      const told = await status(cluster, name);
+      t.match(told?.history.find(({ change }) => change === 'applied')?.outcome, /rolled out by/);
+      const changed = 'request 512Mi -> 368Mi, limit 1Gi -> 720Mi';
+      t.match(told?.outcome, { before: { request: '512Mi' }, after: { limit: '720Mi' }, summary: changed });
+      t.match(await kubectl(cluster, ['get', 'deploymentrecords', name, '-o', 'wide']), changed);
     });
   }
 

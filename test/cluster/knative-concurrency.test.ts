@@ -15,6 +15,8 @@ const can = available(partsFor(parts));
 // The first run builds everything from source.
 t.setTimeout(30 * 60_000);
 
+const PATIENCE = { timeoutMs: 120_000 };
+
 /** Combinations of settings that Knative is asked about, and updates that must make no Revision. */
 const COMBINATIONS = Number(process.env.OAAS_TUNER_COMBINATIONS ?? 150);
 const UPDATES = Number(process.env.OAAS_TUNER_UPDATES ?? 50);
@@ -238,15 +240,19 @@ t.test("concurrency, through Knative's own webhooks", { skip: can.ok ? false : '
     const wish = (containerConcurrency: number, scale: string) =>
       given(cluster, { name, knative: { containerConcurrency, annotations: { [`${AUTOSCALING}max-scale`]: scale } } });
     await wish(51, '11');
-    const output = await until('the bounds to be known', async () => {
-      const printed = await apply(name, { version: `${performance.now()}` }).catch(() => '');
-      return printed.includes('refused-by-knative') && printed;
-    });
+    const output = await until(
+      'the bounds to be known',
+      async () => {
+        const printed = await apply(name, { version: `${performance.now()}` }).catch(() => '');
+        return printed.includes('refused-by-knative') && printed;
+      },
+      PATIENCE,
+    );
     t.match(output, 'containerConcurrency 51 left out (refused-by-knative): must be a whole number between 1 and 50');
     t.match(output, 'max-scale 11 left out (refused-by-knative): must be between 1 and 10 in this cluster');
     t.strictSame(await said(cluster, name), { containerConcurrency: 10 }, "Knative's own default");
     await wish(50, '10');
-    await apply(name, { version: 'at the bounds' });
+    await apply(name, { version: 'at-the-bounds' });
     t.strictSame(await said(cluster, name), { containerConcurrency: 50, 'max-scale': '10' });
   });
 });
@@ -304,9 +310,13 @@ async function said(cluster: Cluster, name: string): Promise<Record<string, Json
 
 async function revisions(cluster: Cluster, name: string, count: number): Promise<void> {
   const path = `/apis/serving.knative.dev/v1/namespaces/default/revisions?labelSelector=serving.knative.dev%2Fservice%3D${name}`;
-  await until(`${count} Revisions of ${name}`, async () => {
-    const { items } = (await cluster.api().send(path)).body;
-    if (items.length > count) throw new Error(`${items.length} Revisions`);
-    return items.length === count;
-  });
+  await until(
+    `${count} Revisions of ${name}`,
+    async () => {
+      const { items } = (await cluster.api().send(path)).body;
+      if (items.length > count) throw new Error(`${items.length} Revisions`);
+      return items.length === count;
+    },
+    PATIENCE,
+  );
 }

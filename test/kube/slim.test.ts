@@ -1,5 +1,8 @@
 import t from 'tap';
-import { slim } from '../../src/kube/slim.ts';
+import type { JsonObject } from '../../src/domain/json.ts';
+import type { RecordResource } from '../../src/domain/record.ts';
+import { slim, slimForAdmission } from '../../src/kube/slim.ts';
+import { readTuning } from '../../src/record/wishes.ts';
 
 const large = () => ({
   apiVersion: 'apps/v1',
@@ -59,4 +62,27 @@ t.test('an object that lacks anything, or holds something else there, is no trou
 t.test('a record keeps its spec and its status', async (t) => {
   const record = { metadata: { name: 'orders' }, spec: { nfr: {} }, status: { conditions: [{}] } };
   t.strictSame(slim(structuredClone(record)), record);
+});
+
+t.test('of a record admission reads the same when the rest of its status is gone', async (t) => {
+  const applied = { request: '224Mi', limit: '336Mi', at: '2026-01-31T10:00:00Z' };
+  const memory = {
+    ...{ phase: 'Enforcing', history: [{ rationale: 'long' }], evidence: [{}], rollouts: [{}] },
+    containers: [{ workload: 'Deployment/orders', name: 'function', applied, rationale: 'long' }, { name: 'x' }],
+  };
+  const services = [{ workload: 'KnativeService/orders', applied: { target: '7' }, rationale: 'long' }];
+  const record = (recommendations: JsonObject) => ({
+    metadata: { name: 'orders', namespace: 'shop', annotations: { 'tuning.oaas.io/paused': 'true' } },
+    spec: { nfr: { memory_tuning: { enforce: true, overrides: { proxy: { request: '1Gi' } } } } },
+    status: { conditions: [], nfr_recommendations: recommendations },
+  });
+  const read = (one: JsonObject) => readTuning(one as unknown as RecordResource);
+  for (const odd of [{ memory, concurrency: { services } }, { memory: 7 }, { memory: { containers: [7, null] } }, {}]) {
+    const kept = slimForAdmission(record(structuredClone(odd) as JsonObject));
+    t.strictSame(read(kept), read(record(odd as JsonObject)));
+    t.notMatch(JSON.stringify(kept.status), /"(history|evidence|rollouts)"/);
+  }
+  t.strictSame(Object.keys(read(record({ memory, concurrency: { services } })).applied), [
+    'Deployment/orders/function',
+  ]);
 });

@@ -33,6 +33,7 @@ t.test('what was measured becomes the recommendation of the record, with one Eve
   t.strictSame(report, {
     ...{ records: 1, workloads: 1, containers: 1, recommended: 1, applied: 0, 'taken-back': 0, written: 1, failed: 0 },
     conflicts: 0,
+    phases: { Recommending: 1 },
     rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
     steps: report.steps,
     ...{ figures: report.figures, errors: [{ request: 180 / 224, limit: 210 / 336 }] },
