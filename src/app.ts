@@ -88,7 +88,7 @@ export async function startApp(
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const store = createRecordStore();
-  const namespaces = createPausedNamespaces();
+  const namespaces = createPausedNamespaces(settings.namespace);
   storeMetrics(registry, store);
   countedMetric(registry, LOG_LINES_LOST, () => log.lost?.() ?? 0);
 

@@ -51,6 +51,8 @@ export type KnativeBounds = {
 };
 
 const WHOLE = /^[0-9]{1,9}$/;
+/** As Go's `strconv.ParseBool` reads them. */
+const [YES, NO] = [/^(1|[tT]|true|True|TRUE)$/, /^(0|[fF]|false|False|FALSE)$/];
 const KPA = 'kpa.autoscaling.knative.dev';
 const HPA = 'hpa.autoscaling.knative.dev';
 
@@ -60,9 +62,9 @@ export function readBounds({ defaults, autoscaler }: KnativeConfig): KnativeBoun
     text !== undefined && WHOLE.test(text) ? Number(text) : otherwise;
   return {
     mostConcurrency: whole(defaults['container-concurrency-max-limit'], 1000),
-    unlimitedConcurrency: defaults['allow-container-concurrency-zero'] !== 'false',
+    unlimitedConcurrency: !NO.test(defaults['allow-container-concurrency-zero'] ?? ''),
     mostScale: whole(autoscaler['max-scale-limit'], 0),
-    zeroInitialScale: autoscaler['allow-zero-initial-scale'] === 'true',
+    zeroInitialScale: YES.test(autoscaler['allow-zero-initial-scale'] ?? ''),
     autoscalerClass: autoscaler['pod-autoscaler-class'] || KPA,
   };
 }

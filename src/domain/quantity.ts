@@ -49,8 +49,8 @@ export function parseQuantity(value: unknown): bigint | undefined {
 }
 
 /**
- * A review compares the same few texts some thirty times, and a cluster's manifests share them: reading each once is a
- * tenth of an admission's time. Bounded, because whoever may deploy chooses the texts.
+ * A review compares the same few texts some thirty times, and a cluster's manifests share them. Bounded, because whoever
+ * may deploy chooses the texts.
  */
 const parsed = new Map<string, bigint>();
 const [MOST_KEPT, LONGEST_KEPT] = [1_000, 32];

@@ -3,7 +3,8 @@
  * record's status, in the metric's label and in the README's table (a test compares them).
  */
 export const WAITS = {
-  paused: 'the workload, its record or its namespace carries the annotation `tuning.oaas.io/paused: "true"`',
+  paused:
+    'the workload, its record, its namespace or that of the tuner carries the annotation `tuning.oaas.io/paused: "true"`',
   'hpa-on-memory': 'a HorizontalPodAutoscaler scales it on memory utilization, which is relative to the request',
   'other-vpa': 'a VerticalPodAutoscaler of somebody else sets its memory',
   backtest:

@@ -167,7 +167,8 @@ export function revise(
     return decide(running, [`${within} the current ${pair(current)}: the current values fit`]);
   }
   const agreed = since + rules.longWindowSeconds * 1000;
-  if (!lowers || now >= agreed) return decide(proposal);
+  if (!lowers) return decide(proposal);
+  if (now >= agreed) return decide(proposal, [`less would have done since ${new Date(since).toISOString()}`]);
   const held = {
     request: Math.max(proposal.request, standing.request),
     limit: Math.max(proposal.limit, standing.limit),

@@ -231,6 +231,7 @@ function inputs(evidence: Evidence): string {
     !sameMemory(written, current) && `manifest ${pair(written)}`,
     Object.keys(fixed).length > 0 && `override ${pair(fixed)}`,
     standing && `recommended before ${pair(standing)}`,
+    standing?.unneededSince !== undefined && `less would do since ${new Date(standing.unneededSince).toISOString()}`,
     applied && `applied before ${pair(applied)}`,
     usage?.oomLimit !== undefined && `OOM killed at ${formatBytes(usage.oomLimit)}`,
     aftermath?.unavailable,

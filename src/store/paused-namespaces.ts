@@ -13,8 +13,12 @@ export type PausedNamespaces = {
   ready(): boolean;
 };
 
-/** Of all the namespaces only the names of the paused ones are kept. */
-export function createPausedNamespaces(): PausedNamespaces {
+/**
+ * Of all the namespaces only the names of the paused ones are kept.
+ *
+ * @param own the tuner's own namespace, whose pause is that of the whole cluster
+ */
+export function createPausedNamespaces(own = ''): PausedNamespaces {
   const paused = new Set<string>();
   let isReady = false;
   const nameOf = (namespace: JsonObject) => textAt(namespace, 'metadata', 'name');
@@ -23,7 +27,7 @@ export function createPausedNamespaces(): PausedNamespaces {
     else paused.delete(nameOf(namespace));
   };
   return {
-    has: (namespace) => paused.has(namespace),
+    has: (namespace) => paused.has(namespace) || paused.has(own),
     set,
     delete: (namespace) => paused.delete(nameOf(namespace)),
     replace(namespaces) {

@@ -11,20 +11,26 @@ export type Around = {
   /** `undefined` where the cluster does not serve them */
   verticalAutoscalers: JsonObject[] | undefined;
   quotas: JsonObject[];
+  /** the tuner's own namespace is paused, and with it the whole cluster */
+  allPaused?: boolean;
 };
 
-/** What stands around the workloads of one namespace: found once, not searched for each of ten thousand workloads. */
-export function aroundBy({
-  namespaces,
-  autoscalers,
-  verticalAutoscalers,
-  quotas,
-}: Around): (namespace: string) => Around {
+/**
+ * What stands around the workloads of one namespace: found once, not searched for each of ten thousand workloads.
+ *
+ * @param own the tuner's own namespace
+ */
+export function aroundBy(
+  { namespaces, autoscalers, verticalAutoscalers, quotas }: Around,
+  own: string,
+): (namespace: string) => Around {
   const homeOf = (one: JsonObject) => textAt(one, 'metadata', 'namespace');
   const homes = Map.groupBy(namespaces, (one) => textAt(one, 'metadata', 'name'));
   const [horizontal, bounds] = [Map.groupBy(autoscalers, homeOf), Map.groupBy(quotas, homeOf)];
   const vertical = verticalAutoscalers && Map.groupBy(verticalAutoscalers, homeOf);
+  const allPaused = (homes.get(own) ?? []).some(isPaused);
   return (namespace) => ({
+    allPaused,
     namespaces: homes.get(namespace) ?? [],
     autoscalers: horizontal.get(namespace) ?? [],
     verticalAutoscalers: vertical && (vertical.get(namespace) ?? []),
@@ -42,7 +48,7 @@ const OWN_RECOMMENDER = 'oaas-tuner';
 export function holdOf(
   workload: Held & { object: JsonObject },
   record: unknown,
-  { namespaces, autoscalers, verticalAutoscalers }: Around,
+  { namespaces, autoscalers, verticalAutoscalers, allPaused = false }: Around,
 ): { reason: Hold; detail: string } | undefined {
   const { namespace } = workload;
   const home = namespaces.find((one) => textAt(one, 'metadata', 'name') === namespace);
@@ -52,7 +58,9 @@ export function holdOf(
       ? 'record'
       : isPaused(home)
         ? 'namespace'
-        : '';
+        : allPaused
+          ? "tuner's own namespace"
+          : '';
   if (where !== '') return { reason: 'paused', detail: `on the ${where}` };
   const near = (one: JsonObject) => textAt(one, 'metadata', 'namespace') === namespace;
   const hpa = autoscalers.find(

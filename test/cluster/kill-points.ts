@@ -57,6 +57,9 @@ async function hasBegun(hands: Hands, workload: JsonObject): Promise<boolean> {
 
 export const POINTS = Object.keys(STOPS);
 
+/** Those at which nothing has been asked for yet. */
+export const BEFORE = ['before-the-status', 'after-the-status', 'before-the-request'];
+
 /** 100Mi × 1.5 = 150Mi → 160Mi, and 240Mi. */
 export const USED: Usage = steady(100, 100, 100);
 

@@ -24,23 +24,23 @@ export type Played = {
   /** Which records it sees; all, unless it is told otherwise. */
   sees?(record: RecordResource): boolean;
   limits?: RolloutLimits;
+  knative?: boolean;
   /** What it does with its hands on the way. */
   through?(hands: Hands): Hands;
-  storesCatchUp?: Parts['storesCatchUp'];
 };
 
 /** The containers' names in the manifests of the stage. */
 const CONTAINERS = ['function', 'sidecar'];
 
-/** As in `worker/thread.ts`, for a store on the same machine. */
-const CATCH_UP_MS = 250;
+/** As in `worker/thread.ts`. */
+const CATCH_UP_MS = 500;
 
 /** @param kubeconfig file of the tuner's account */
 export function playWorker(kubeconfig: string, played: Played): Worker {
   const config = new Connection();
   config.loadFromFile(kubeconfig);
-  const hands = considerate(clusterOf(createApi(config), recordType('deploymentrecords'), false));
-  const { sees = () => true, through = (same) => same } = played;
+  const { sees = () => true, through = (same) => same, knative = false } = played;
+  const hands = considerate(clusterOf(createApi(config), recordType('deploymentrecords'), knative));
   const parts: Parts = {
     cluster: through({ ...hands, records: async () => (await hands.records()).filter(sees) }),
     async usage(targets, now) {
@@ -50,12 +50,13 @@ export function playWorker(kubeconfig: string, played: Played): Worker {
       });
       return { usage: new Map(all), troubles: new Map() };
     },
-    storesCatchUp: played.storesCatchUp ?? (() => sleep(CATCH_UP_MS)),
+    storesCatchUp: () => sleep(CATCH_UP_MS),
     rules: RULES,
     limits: played.limits ?? { perNamespace: 100, perCluster: 100 },
     gates: { enforcement: true, enabledByDefault: true },
     strategy: 'rollout',
     record: { group: RECORD_GROUP, kind: 'DeploymentRecord' },
+    ownNamespace: '',
     log: pino({ level: 'silent' }),
   };
   return { work: (now) => cycle(parts, now) };

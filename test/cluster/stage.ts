@@ -22,6 +22,7 @@ export interface Wishes {
 export interface Manifest {
   kind?: 'Deployment' | 'Service';
   name?: string;
+  namespace?: string;
   owner?: string | null;
   /** by container name; an empty one is left out */
   memory?: Record<string, Pair<string>>;
@@ -67,6 +68,7 @@ export function manifest(from: Manifest = {}): string {
     kind,
     metadata: {
       name,
+      ...(from.namespace && { namespace: from.namespace }),
       ...(owner !== null && { labels: { 'oaas.io/owner': owner } }),
       ...(from.annotations && { annotations: from.annotations }),
       ...(from.ownerReferences && { ownerReferences: from.ownerReferences }),

@@ -55,8 +55,12 @@ export async function startTuner(cluster: Cluster, env: Record<string, string> =
   await ensureCertificates(tlsDir, Date.now());
   const [reviews, ops] = await Promise.all([reservePort(), reservePort()]);
   const itself = env.OAAS_TUNER_CERTIFICATES === 'secret';
-  await install(cluster, itself ? byService(reviews.port) : byUrl(reviews.port, join(tlsDir, 'ca.crt')));
-  await Promise.all([reviews.release(), ops.release()]);
+  try {
+    await install(cluster, itself ? byService(reviews.port) : byUrl(reviews.port, join(tlsDir, 'ca.crt')));
+  } finally {
+    // Held for ever they would keep a run alive that has failed here.
+    await Promise.all([reviews.release(), ops.release()]);
+  }
 
   const base = {
     ...defaults,

@@ -64,6 +64,7 @@ export async function setStage(
     cluster,
     usage: async (targets, now) => usageOf(targets, recordings, settings, now),
     storesCatchUp: async () => {},
+    ownNamespace: '',
     rules: rulesOf(settings),
     limits: { perNamespace: settings.rolloutsPerNamespace, perCluster: settings.rolloutsPerCluster },
     gates: { enforcement: settings.enforcement, enabledByDefault: enabledByDefault(settings) },

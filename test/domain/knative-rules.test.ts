@@ -26,6 +26,15 @@ t.test('a cluster that says nothing has the bounds of Knative itself; nonsense c
   t.strictSame(bounds(nonsense, { 'max-scale-limit': '-1', 'pod-autoscaler-class': '' }), OWN_BOUNDS);
 });
 
+t.test('yes and no are spelled as Go reads them', async (t) => {
+  for (const no of ['false', 'False', '0', 'f']) {
+    t.equal(bounds({ 'allow-container-concurrency-zero': no }).unlimitedConcurrency, false, no);
+  }
+  for (const yes of ['true', 'TRUE', '1', 'T']) {
+    t.equal(bounds({}, { 'allow-zero-initial-scale': yes }).zeroInitialScale, true, yes);
+  }
+});
+
 t.test('the hard limit is within those of the cluster', async (t) => {
   const strict = bounds({ 'container-concurrency-max-limit': '50', 'allow-container-concurrency-zero': 'false' });
   for (const hard of [0, 1000]) t.strictSame(refused({ containerConcurrency: hard }), []);

@@ -115,8 +115,9 @@ t.test('a fall waits until less would have done for a whole long window', async 
   );
   const unneeded = { ...standing, unneededSince: NOW };
   t.same(look(240, 360, { standing: unneeded, now: NOW + 6 * HOUR - 1 }).recommended, unneeded);
-  const { recommended, isNew } = look(240, 360, { standing: unneeded, now: NOW + 6 * HOUR });
+  const { recommended, isNew, because } = look(240, 360, { standing: unneeded, now: NOW + 6 * HOUR });
   t.same([recommended, isNew], [decided(240, 360, NOW + 6 * HOUR), true], 'what is needed by then');
+  t.equal(because, 'usage; less would have done since 2026-01-31T10:00:00.000Z');
 });
 
 t.test('a load that comes back begins the wait anew; doubtful data neither begins nor ends it', async (t) => {

@@ -20,3 +20,11 @@ t.test('which namespaces are paused, from the first list on', async (t) => {
   namespaces.replace([]);
   t.equal(namespaces.has('a'), false, 'what is not in a list is gone');
 });
+
+t.test("the tuner's own namespace pauses all of them", async (t) => {
+  const namespaces = createPausedNamespaces('oaas-system');
+  namespaces.replace([namespace('a'), namespace('oaas-system', 'true')]);
+  t.strictSame(['a', 'new'].map(namespaces.has), [true, true]);
+  namespaces.set(namespace('oaas-system'));
+  t.strictSame(['a', 'new'].map(namespaces.has), [false, false]);
+});

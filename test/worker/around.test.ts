@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { Mi } from '../../src/domain/quantity.ts';
-import { type Around, headroomOf, holdOf } from '../../src/worker/around.ts';
+import { type Around, aroundBy, headroomOf, holdOf } from '../../src/worker/around.ts';
 import { deployment, record } from './played-cluster.ts';
 
 const NOTHING: Around = { namespaces: [], autoscalers: [], verticalAutoscalers: [], quotas: [] };
@@ -71,6 +71,17 @@ t.test('the pause on a workload, its record or its namespace; nothing but "true"
   t.match(holdOf(orders(), ours, NOTHING), { reason: 'paused', detail: 'on the record' });
   const no = { annotations: { 'tuning.oaas.io/paused': 'yes' } };
   t.equal(hold({}, orders(deployment('orders', '256Mi/512Mi', no))), undefined);
+});
+
+t.test("the tuner's own namespace pauses all of them", async (t) => {
+  const namespaces = [{ metadata: { name: 'shop' } }, { metadata: { name: 'oaas-system', ...PAUSED } }];
+  const shop = (own: string) => aroundBy({ ...NOTHING, namespaces }, own)('shop');
+  t.match(holdOf(orders(), record('orders'), shop('oaas-system')), {
+    reason: 'paused',
+    detail: "on the tuner's own namespace",
+  });
+  t.equal(hold(shop('elsewhere')), undefined);
+  t.equal(hold(shop('')), undefined, 'a tuner without a namespace');
 });
 
 t.test('what the quotas of a namespace have left', async (t) => {

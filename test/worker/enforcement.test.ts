@@ -319,7 +319,10 @@ t.test('a quota without room, and with just enough', async (t) => {
     return rollout(cluster);
   };
   t.match(await asked(720), { state: 'Requested' }, 'one pod beside the old one');
-  t.match(await asked(719), { state: 'Waiting', reason: 'quota' });
+  t.match(await asked(719), {
+    ...{ state: 'Waiting', reason: 'quota' },
+    message: "the namespace's ResourceQuota has no room for the rollout: it needs 368Mi/720Mi beside what is used",
+  });
 });
 
 t.test('OOM killed at the limit that was lowered: taken back at once, and slower from then on', async (t) => {

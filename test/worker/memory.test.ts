@@ -103,6 +103,7 @@ t.test('hundreds of cycles over records that come and go leave the heap as it wa
     usage: (targets, at) => collect(targets, at, patient),
     rules: RULES,
     storesCatchUp: async () => {},
+    ownNamespace: '',
     limits: { perNamespace: 2, perCluster: 10 },
     strategy: 'rollout',
     gates: { enforcement: true, enabledByDefault: true },

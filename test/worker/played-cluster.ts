@@ -166,6 +166,7 @@ export function playCluster(
           storesCatchUp: async () => {},
           gates: { enforcement: true, enabledByDefault: true },
           ...{ strategy: 'rollout', record: { group: 'oaas.io', kind: 'DeploymentRecord' } },
+          ownNamespace: 'oaas-system',
           ...more,
         },
         now,
