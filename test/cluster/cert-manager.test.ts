@@ -28,6 +28,9 @@ t.test('cert-manager issues, publishes and renews', { skip }, async (t) => {
   const first = await until('the Secret', () => secretOf(cluster));
   const bundle = await until('caBundle', () => bundleOf(cluster));
 
+  await done('upgrade', ...release, '--set', 'settings.OPRC_CRM_PROFILE=full');
+  t.equal(await bundleOf(cluster), bundle, 'an upgrade leaves the bundle alone');
+
   // The kubelet's part: the Secret as files; and the Service's: the way to a process on loopback.
   const tuner = await run(t, {
     env: { KUBECONFIG: cluster.kubeconfigFor('tuner'), OAAS_TUNER_NAMESPACE: NAMESPACE },
@@ -55,11 +58,6 @@ t.test('cert-manager issues, publishes and renews', { skip }, async (t) => {
     await kubectl(cluster, ['apply', '-f', '-'], manifest({ version: '2' }));
     t.equal(await memory(cluster), '300Mi/400Mi');
     t.equal(await failedOpen(cluster), failed);
-  });
-
-  await t.test('an upgrade leaves the bundle alone', async (t) => {
-    await done('upgrade', ...release, '--set', 'settings.OPRC_CRM_PROFILE=full');
-    t.equal(await bundleOf(cluster), bundle);
   });
 
   await t.test('wiped, it is put back: by cert-manager, for the tuner may not', async (t) => {
