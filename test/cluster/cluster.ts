@@ -1,5 +1,6 @@
 import { type Api, openApi } from './api.ts';
 import { ensureBinaries } from './binaries.ts';
+import { startCertManager } from './cert-manager.ts';
 import { type CommandResult, run } from './command.ts';
 import { type ControlPlane, startControlPlane } from './control-plane.ts';
 import { startControllers } from './controllers.ts';
@@ -25,6 +26,8 @@ export interface ClusterOptions {
   knative?: KnativeExtent;
   /** The VerticalPodAutoscaler's CRDs; `controllers` adds what applies it to pods. */
   vpa?: VpaExtent;
+  /** cert-manager's CRDs and its controllers, which make Secrets of Certificates and fill in `caBundle`. */
+  certManager?: boolean;
   /** The API server writes down every request of the tuner's account in `<folder>/audit.log`, one JSON a line. */
   audit?: boolean;
   /** Keep the folder with logs and data after the end. Default: whether OAAS_TUNER_KEEP_CLUSTER is set. */
@@ -44,7 +47,8 @@ export type ProgramName =
   | 'knative-webhook'
   | 'knative-controller'
   | 'vpa-admission-controller'
-  | 'vpa-updater';
+  | 'vpa-updater'
+  | 'cert-manager';
 
 /** A running cluster on loopback. It keeps the process alive until `stop`, and never outlives it. */
 export interface Cluster {
@@ -68,6 +72,8 @@ export interface Cluster {
   prometheusUrl: string;
   /** Writes series, of any age up to a week, into Prometheus. */
   metricsPush: (series: Series[]) => Promise<void>;
+  /** Has Prometheus scrape these addresses, too: the tuner's, the API server's own. */
+  scrape: (urls: string[]) => void;
   /** What a program has printed. */
   logs: (name: ProgramName) => string;
   /** Kills a program with SIGKILL. */
@@ -81,12 +87,13 @@ export interface Cluster {
 }
 
 /** The parts that have to be there for a cluster: what to ask `available` about before a test decides to run. */
-export function partsFor({ controllers, prometheus, knative, vpa }: ClusterOptions): PartName[] {
+export function partsFor({ controllers, prometheus, knative, vpa, certManager }: ClusterOptions): PartName[] {
   const names: PartName[] = ['apiserver', 'etcd'];
   if (controllers) names.push('controllers', 'kwok');
   if (prometheus) names.push('prometheus');
   if (knative) names.push('knative');
   if (vpa) names.push('vpa');
+  if (certManager) names.push('certManager');
   return names;
 }
 
@@ -120,11 +127,12 @@ interface Parts {
 }
 
 async function startParts(site: Site, options: ClusterOptions): Promise<Parts> {
-  const { controllers, prometheus, scrapeIntervalSecs = 1, knative, vpa, audit = false } = options;
+  const { controllers, prometheus, scrapeIntervalSecs = 1, knative, vpa, certManager, audit = false } = options;
   const plane = await startControlPlane(site, audit);
   const others = [
     knative ? startKnative(site, plane.api, knative) : undefined,
     vpa ? startVpa(site, plane.api, vpa) : undefined,
+    certManager ? startCertManager(site, plane.api) : undefined,
   ];
   const observed = async (): Promise<Omit<Parts, 'plane'>> => {
     const kwokUrl = controllers ? await startControllers(site, plane) : undefined;
@@ -137,7 +145,7 @@ async function startParts(site: Site, options: ClusterOptions): Promise<Parts> {
 /** After the nodes are there: what Prometheus does not find at its first look, it finds seconds later. */
 async function startObserving(
   site: Site,
-  { api }: ControlPlane,
+  { api, tokens }: ControlPlane,
   kwokUrl: string | undefined,
   scrapeIntervalSecs: number,
 ) {
@@ -147,6 +155,7 @@ async function startObserving(
     kwokUrl,
     kubeStateMetricsUrl: kubeStateMetrics.url,
     scrapeIntervalSecs,
+    token: tokens.admin,
   });
   return { prometheus };
 }
@@ -211,6 +220,7 @@ function clusterOf(site: Site, { plane, prometheus }: Parts): Cluster {
       return theirPrometheus().url;
     },
     metricsPush: (series) => theirPrometheus().push(series),
+    scrape: (urls) => theirPrometheus().scrape(urls),
     logs: (name) => programNamed(name).log(),
     kill: (name) => programNamed(name).kill(),
     start: (name) => programNamed(name).start(),

@@ -65,6 +65,13 @@ export const parts = {
     folders: { 'vpa-config': [['k8s.io/autoscaler/vertical-pod-autoscaler', 'deploy']] },
     minutes: 2,
   },
+  certManager: {
+    module: 'cert-manager',
+    // Our own main around its controllers; its head says why.
+    binaries: { 'cert-manager': './controller' },
+    folders: { 'cert-manager-crds': [['github.com/cert-manager/cert-manager', 'deploy/crds']] },
+    minutes: 2,
+  },
   helm: { module: 'helm', binaries: { helm: 'helm.sh/helm/v4/cmd/helm' }, minutes: 2 },
 } satisfies Record<string, PartDefinition>;
 
@@ -98,8 +105,15 @@ export function moduleFolder(name: PartName): string {
 /** The version that the nested go.mod asks for: the only place where a version is written down. */
 export function versionOf(name: PartName): string {
   const goMod = readFileSync(join(moduleFolder(name), 'go.mod'), 'utf8');
-  const main = Object.values(definitionOf(name).binaries)[0] ?? '';
-  for (const [, path, version] of goMod.matchAll(/^\s+(\S+) (v\S+)/gm)) {
+  const { binaries, folders = {} } = definitionOf(name);
+  // Where the main is our own, the module that its files come from tells.
+  const [main = ''] = [
+    ...Object.values(binaries),
+    ...Object.values(folders)
+      .flat()
+      .map(([module]) => module),
+  ].filter((path) => !path.startsWith('./'));
+  for (const [, path, version] of goMod.matchAll(/^(?:require)?\s+(\S+) (v\S+)/gm)) {
     if (path !== undefined && version !== undefined && `${main}/`.startsWith(`${path}/`)) return version;
   }
   throw new Error(`${moduleFolder(name)}/go.mod requires no module that holds ${main}`);

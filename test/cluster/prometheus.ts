@@ -11,6 +11,8 @@ export interface PrometheusOptions {
   kubeStateMetricsUrl: string;
   /** In seconds. */
   scrapeIntervalSecs: number;
+  /** Sent to what `scrape` is told of: the API server shows its metrics to nobody else. */
+  token: string;
 }
 
 /** A running Prometheus. */
@@ -18,6 +20,8 @@ export interface Prometheus {
   url: string;
   /** Writes series of any age up to a week into it, as a remote writer would. */
   push: (series: Series[]) => Promise<void>;
+  /** From now on it also scrapes `/metrics` of these addresses, and of no others that it was told before. */
+  scrape: (urls: string[]) => void;
 }
 
 /** Starts a Prometheus that scrapes the cluster with the labels that kube-prometheus gives. */
@@ -25,7 +29,8 @@ export async function startPrometheus(site: Site, options: PrometheusOptions): P
   const port = await site.port();
   const url = `http://127.0.0.1:${port.port}`;
   const configFile = site.path('prometheus.yaml');
-  writeFileSync(configFile, stringify(config(options)));
+  const targetsFile = site.path('prometheus-targets.json');
+  writeFileSync(configFile, stringify(config(options, targetsFile)));
   const prometheus = site.program({
     name: 'prometheus',
     args: [
@@ -41,7 +46,10 @@ export async function startPrometheus(site: Site, options: PrometheusOptions): P
     ready: () => answers(`${url}/-/ready`),
   });
   await prometheus.start();
-  return { url, push: (series) => push(url, series) };
+  const targetOf = ({ host, protocol }: URL) => ({ targets: [host], labels: { __scheme__: protocol.slice(0, -1) } });
+  const scrape = (urls: string[]) =>
+    writeFileSync(targetsFile, JSON.stringify(urls.map((target) => targetOf(new URL(target)))));
+  return { url, push: (series) => push(url, series), scrape };
 }
 
 async function push(url: string, series: Series[]): Promise<void> {
@@ -59,7 +67,8 @@ async function push(url: string, series: Series[]): Promise<void> {
     throw new Error(`writing ${series.length} series into Prometheus was answered ${statusCode}: ${answer.trim()}`);
 }
 
-function config({ kwokUrl, kubeStateMetricsUrl, scrapeIntervalSecs }: PrometheusOptions): object {
+function config(options: PrometheusOptions, targetsFile: string): object {
+  const { kwokUrl, kubeStateMetricsUrl, scrapeIntervalSecs, token } = options;
   const interval = `${scrapeIntervalSecs}s`;
   const kubelet = {
     job_name: 'kubelet',
@@ -83,10 +92,16 @@ function config({ kwokUrl, kubeStateMetricsUrl, scrapeIntervalSecs }: Prometheus
     honor_labels: true,
     static_configs: [{ targets: [new URL(kubeStateMetricsUrl).host] }],
   };
+  const told = {
+    job_name: 'told',
+    file_sd_configs: [{ files: [targetsFile] }],
+    authorization: { credentials: token },
+    tls_config: { insecure_skip_verify: true },
+  };
   return {
     global: { scrape_interval: interval, scrape_timeout: interval, evaluation_interval: interval },
     // Lets a test write the hours that have passed before it began, beside what is scraped now.
     storage: { tsdb: { out_of_order_time_window: '7d' } },
-    scrape_configs: kwokUrl === undefined ? [kubeStateMetrics] : [kubelet, kubeStateMetrics],
+    scrape_configs: kwokUrl === undefined ? [kubeStateMetrics, told] : [kubelet, kubeStateMetrics, told],
   };
 }
