@@ -1,7 +1,10 @@
 import t from 'tap';
+import { MINUTE, RULES } from '../recommend/rules.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
-import { given, kubectl, type Manifest, manifest, memory } from './stage.ts';
+import { USED } from './kill-points.ts';
+import { playWorker } from './played-worker.ts';
+import { given, kubectl, type Manifest, manifest, memory, record } from './stage.ts';
 import { startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
@@ -93,6 +96,31 @@ t.test("Knative Services, through Knative's own webhooks", { skip: can.ok ? fals
     await given(cluster, { name, overrides: { function: { request: '310Mi', limit: '410Mi' } } });
     await kubectl(cluster, ['annotate', deployment, 'note=hello']);
     t.equal(await memory(cluster, deployment), '300Mi/400Mi', 'an immutable Revision stays what it was');
+  });
+
+  await t.test("the worker's requests: one Revision a step, none for the same file again", async (t) => {
+    const written = { function: { request: '512Mi', limit: '1Gi' } };
+    const file = service('steps', { memory: written });
+    await kubectl(cluster, ['apply', '-f', '-'], `${record({ name: 'steps', enforce: true })}---\n${file}`);
+    await revisions(cluster, 'steps', 1);
+    const worker = playWorker(cluster.kubeconfigFor('tuner'), {
+      usage: () => USED,
+      sees: ({ metadata }) => metadata.name === 'steps',
+      knative: true,
+    });
+    const rollout = ['get', 'deploymentrecord', 'steps', '-o', 'jsonpath={.status..rollouts[0].state}'];
+    let now = Date.now();
+    for (const [index, to] of ['368Mi/720Mi', '272Mi/512Mi'].entries()) {
+      await until(`the step to ${to}`, async () => {
+        await worker.work(now);
+        now += MINUTE;
+        return (await kubectl(cluster, rollout)) === 'Done' && (await memory(cluster, 'ksvc/steps')) === to;
+      });
+      await kubectl(cluster, ['apply', '-f', '-'], file);
+      t.equal(await memory(cluster, 'ksvc/steps'), to);
+      await revisions(cluster, 'steps', index + 2);
+      now += RULES.cooldownSeconds * 1000;
+    }
   });
 
   await t.test('what the pods of all its Revisions use is measured under its name', async (t) => {
