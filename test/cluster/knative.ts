@@ -1,9 +1,13 @@
 import type { Api, KubernetesObject } from './api.ts';
+import { playAutoscaler } from './knative-autoscaler.ts';
 import { knativeNamespace, readInstallation, webhookService, withoutRegistries, withPort } from './knative-objects.ts';
 import { answers, type Site } from './site.ts';
 import { kubeconfigFile } from './users.ts';
 
-/** How much of Knative Serving runs: only its admission webhook, or also the controller that turns a Service into a Deployment. */
+/**
+ * How much of Knative Serving runs: only its admission webhook, or also the controller that turns a Service into a Deployment,
+ * with somebody who plays the autoscaler.
+ */
 export type KnativeExtent = 'webhook' | 'controller';
 
 /**
@@ -23,6 +27,7 @@ export async function startKnative(site: Site, api: Api, extent: KnativeExtent):
   );
   await crds;
   await Promise.all([startWebhook(site, api, port), extent === 'controller' && startController(site)]);
+  if (extent === 'controller') site.atEnd(playAutoscaler(api));
 }
 
 async function createAll(api: Api, objects: KubernetesObject[]): Promise<void> {
