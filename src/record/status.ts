@@ -3,7 +3,7 @@
  * when) is read back from it, and every number that reaches a workload is explained by it.
  */
 import { formatBytes } from '../domain/quantity.ts';
-import type { ContainerStatus, Evidence, HistoryEntry, MemoryStatus } from '../domain/record.ts';
+import type { ContainerStatus, Evidence, HistoryEntry, MemoryStatus, RolloutStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
 import { type Applied, isSame } from '../recommend/guards.ts';
 import { appliedDecision, quantities, recommendation, stillNeeded, writeEvidence } from './evidence.ts';
@@ -28,9 +28,11 @@ export function memoryStatus(
 ): MemoryStatus {
   const at = new Date(now).toISOString();
   const kept = report.trouble !== undefined && report.enabled ? (previous?.containers ?? []) : [];
-  const containers =
-    report.trouble === undefined ? report.containers.map((found) => containerStatus(found, report.window)) : kept;
   const rollouts = report.rollouts ?? previous?.rollouts ?? [];
+  const containers =
+    report.trouble === undefined
+      ? report.containers.map((found) => containerStatus(found, report.window, noRoom(found, rollouts)))
+      : kept;
   const history = [...news, ...withOutcomes(previous?.history ?? [], news, rollouts, now)];
   const status: MemoryStatus = {
     ...phaseOf(report, name, containers, rollouts),
@@ -60,13 +62,14 @@ function evidenceOf({ containers, settings }: Report, at: string): Evidence[] {
 function containerStatus(
   { workload, name, current, manifest, override, finding }: ContainerFinding,
   window: string,
+  held: string[],
 ): ContainerStatus {
   const status: ContainerStatus = {
     name,
     workload,
     current: quantities(current),
     source: 'manifest',
-    rationale: finding.rationale,
+    rationale: [finding.rationale, ...held].join('; '),
   };
   if (!isSame(manifest, current)) status.manifest = quantities(manifest);
   const { observed, recommended, applied } = finding;
@@ -84,6 +87,13 @@ function containerStatus(
   if (finding.trouble !== undefined) status.trouble = finding.trouble;
   if (Object.keys(override).length > 0) Object.assign(status, { override, source: 'override' });
   return status;
+}
+
+/** Applied values that a ResourceQuota holds back: the person who reads the number has to know why it does not run. */
+function noRoom({ workload, current, finding: { applied } }: ContainerFinding, rollouts: RolloutStatus[]): string[] {
+  if (!applied || isSame(applied, current)) return [];
+  const held = rollouts.find((one) => one.workload === workload && one.state === 'Waiting' && one.reason === 'quota');
+  return held?.message === undefined ? [] : [held.message];
 }
 
 /** A line of the audit trail for each new decision. @param now milliseconds since the epoch */

@@ -316,13 +316,15 @@ t.test('a quota without room, and with just enough', async (t) => {
     const [hard, used] = [{ 'limits.memory': `${left}Mi` }, { 'limits.memory': '0' }];
     cluster.surroundings.quotas = [{ metadata: { namespace: 'shop' }, status: { hard, used } }];
     await cluster.work(usage, NOW);
-    return rollout(cluster);
+    return { ...rollout(cluster), rationale: cluster.status('orders')?.containers[0]?.rationale };
   };
-  t.match(await asked(720), { state: 'Requested' }, 'one pod beside the old one');
-  t.match(await asked(719), {
-    ...{ state: 'Waiting', reason: 'quota' },
-    message: "the namespace's ResourceQuota has no room for the rollout: it needs 368Mi/720Mi beside what is used",
-  });
+  const enough = await asked(720);
+  t.match(enough, { state: 'Requested' }, 'one pod beside the old one');
+  t.notMatch(enough.rationale, /ResourceQuota/);
+  const message = "the namespace's ResourceQuota has no room for the rollout: it needs 368Mi/720Mi beside what is used";
+  const short = await asked(719);
+  t.match(short, { ...{ state: 'Waiting', reason: 'quota' }, message });
+  t.ok(short.rationale?.endsWith(`; ${message}`));
 });
 
 t.test('OOM killed at the limit that was lowered: taken back at once, and slower from then on', async (t) => {
