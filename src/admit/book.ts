@@ -64,8 +64,8 @@ export function asWritten(container: JsonObject, entries: Entries = {}): Pair<Js
   return values;
 }
 
-/** Whether two books remember the same amounts for the same containers, however they are spelled. */
-export function sameBook(a: Book, b: Book): boolean {
+/** Whether two books say that the same amounts were injected, however they are spelled. */
+export function sameInjections(a: Book, b: Book): boolean {
   if (a === b) return true;
   const within = (one: Book, other: Book) =>
     [...one].every(([name, entries]) =>
@@ -75,5 +75,5 @@ export function sameBook(a: Book, b: Book): boolean {
 }
 
 function sameEntry(a: Entry | undefined, b: Entry | undefined): boolean {
-  return a === b || (a !== undefined && b !== undefined && sameQuantity(a.set, b.set) && sameQuantity(a.was, b.was));
+  return a === b || (a !== undefined && b !== undefined && sameQuantity(a.set, b.set));
 }

@@ -22,7 +22,7 @@ import {
   workloadRef,
 } from '../domain/workload.ts';
 import { hasPodLevelMemory, hasStrangeResources, refusedBecause } from './acceptable.ts';
-import { asWritten, type Book, CONCURRENCY, readBook, sameBook } from './book.ts';
+import { asWritten, type Book, CONCURRENCY, readBook, sameInjections } from './book.ts';
 import { type ConcurrencyDecision, decideConcurrency } from './concurrency.ts';
 import type { AdmissionRequest } from './request.ts';
 import { outOfScope, type RecordKind } from './scope.ts';
@@ -82,11 +82,12 @@ export function decide(request: AdmissionRequest, context: Context): Decision {
 
   const oldBook = readBook(oldObject) ?? new Map();
   const updates = request.operation === 'UPDATE';
-  // Where not even our values changed, the old book holds, whatever somebody did to the annotation.
+  // Where not even our values changed, what we injected is what the old book says, whatever somebody did to the annotation;
+  // what was under it may be news of a first review of the same update.
   const untouched = updates && sameTemplate(object, oldObject, new Map(), new Map());
   const sameText = annotation(object, APPLIED_ANNOTATION) === annotation(oldObject, APPLIED_ANNOTATION);
   const ownBook = sameText ? oldBook : readBook(object);
-  const book = ownBook && (!untouched || sameBook(ownBook, oldBook)) ? ownBook : oldBook;
+  const book = ownBook && (!untouched || sameInjections(ownBook, oldBook)) ? ownBook : oldBook;
   // Without a book on either side, reading the templates by it would only compare them a second time.
   const asWrittenBefore = () => book.size + oldBook.size > 0 && sameTemplate(object, oldObject, book, oldBook);
   const wanted = wantedOf(object, context);

@@ -62,6 +62,21 @@ for (const [kind, workload] of workloads) {
     t.equal(reason, 'kept');
   });
 
+  t.test(`a ${kind} reviewed a second time remembers what its author has just written under our values`, async (t) => {
+    const now = context(applied('224Mi', '336Mi'));
+    const next = reapplied(workload([container('function', '300Mi', '600Mi')]), live);
+    const { object } = admit(update(next, live), now);
+    const book = {
+      function: { request: { set: '224Mi', was: '300Mi' }, limit: { set: '336Mi', was: '600Mi' } },
+    };
+    t.strictSame(remembered(object), book);
+    t.strictSame(
+      admit(update(object, live), now).operations,
+      [],
+      'reinvoked, because another webhook changed the object',
+    );
+  });
+
   t.test(`a ${kind} whose other fields change gets the values of today`, async (t) => {
     const next = edited(
       reapplied(manifest, live),

@@ -77,11 +77,14 @@ t.test(
     await t.test('a new pod has it from the start, also after a rollout', async (t) => {
       await kubectl(cluster, ['scale', 'deployment/orders', '--replicas=3']);
       await settled(cluster);
+      const three = () => until('three pods', async () => (await memoryOfPods(cluster, 'orders')).length === 3);
+      await three();
       t.strictSame(await memoryOfPods(cluster, 'orders'), [inPods, inPods, inPods]);
       const said = await kubectl(cluster, ['rollout', 'restart', 'deployment/orders']);
       t.notMatch(said, 'oaas-tuner', 'our webhook has nothing to inject');
       await settled(cluster);
       t.equal(await memory(cluster), '256Mi/512Mi');
+      await three();
       t.strictSame(await memoryOfPods(cluster, 'orders'), [inPods, inPods, inPods]);
     });
 
