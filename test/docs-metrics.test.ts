@@ -1,10 +1,9 @@
 /** docs/metrics.md has a row for every metric that the tuner serves. `UPDATE_README=1` writes the rows. */
-import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
+import { isTableOf } from './docs-table.ts';
 import { servedMetrics } from './served-metrics.ts';
 
-const file = new URL('../docs/metrics.md', import.meta.url);
-const SECTION = /(<!-- metrics -->\n)([\s\S]*?)(<!-- \/metrics -->)/;
+const page = new URL('../docs/metrics.md', import.meta.url);
 
 /** What the values are, told by the name: Prometheus' base units. */
 function unitOf(name: string): string {
@@ -24,12 +23,5 @@ t.test('every metric has a row, and no row is made up', async (t) => {
   const table = ['| metric | type | unit | labels | what it says |', '| --- | --- | --- | --- | --- |', ...rows].join(
     '\n',
   );
-  const page = readFileSync(file, 'utf8');
-  if (process.env.UPDATE_README)
-    writeFileSync(
-      file,
-      page.replace(SECTION, (_, start, __, end) => `${start}${table}\n${end}`),
-    );
-  const [, , written = ''] = SECTION.exec(readFileSync(file, 'utf8')) ?? [];
-  t.equal(written.trim(), table, 'if not: UPDATE_README=1 npx tap test/docs-metrics.test.ts');
+  isTableOf(t, page, 'metrics', table, 'test/docs-metrics.test.ts');
 });

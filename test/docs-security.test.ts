@@ -1,11 +1,11 @@
 /** docs/security.md shows every right of the chart's roles, with what it is for. `UPDATE_README=1` writes the rows. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';
+import { isTableOf } from './docs-table.ts';
 
 const roles = new URL('../charts/oaas-tuner/files/role.yaml', import.meta.url);
-const file = new URL('../docs/security.md', import.meta.url);
-const SECTION = /(<!-- rights -->\n)([\s\S]*?)(<!-- \/rights -->)/;
+const page = new URL('../docs/security.md', import.meta.url);
 
 type Rule = { apiGroups: string[]; resources: string[]; verbs: string[]; resourceNames?: string[] };
 
@@ -27,12 +27,5 @@ t.test('every right has a row, with its reason', async (t) => {
     });
   t.ok(rows.length > 10);
   const table = ['| role | may | on | for |', '| --- | --- | --- | --- |', ...rows].join('\n');
-  const page = readFileSync(file, 'utf8');
-  if (process.env.UPDATE_README)
-    writeFileSync(
-      file,
-      page.replace(SECTION, (_, start, __, end) => `${start}${table}\n${end}`),
-    );
-  const [, , written = ''] = SECTION.exec(readFileSync(file, 'utf8')) ?? [];
-  t.equal(written.trim(), table, 'if not: UPDATE_README=1 npx tap test/docs-security.test.ts');
+  isTableOf(t, page, 'rights', table, 'test/docs-security.test.ts');
 });

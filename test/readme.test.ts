@@ -1,10 +1,10 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { OUTCOMES } from '../src/domain/reasons.ts';
 import { WAITS } from '../src/domain/waits.ts';
 import { settingsTable } from '../src/settings.ts';
+import { isTableOf } from './docs-table.ts';
 
-const file = new URL('../README.md', import.meta.url);
+const page = new URL('../README.md', import.meta.url);
 
 /** What the code knows better than a person who edits a page. `UPDATE_README=1 npx tap test/readme.test.ts` writes it. */
 const TABLES: Record<string, string> = { settings: settingsTable(), reasons: reasonsTable(), waits: waitsTable() };
@@ -21,19 +21,8 @@ function waitsTable(): string {
   return ['| reason | what it means |', '| --- | --- |', ...rows].join('\n');
 }
 
-const section = (name: string) => new RegExp(`(<!-- ${name} -->\n)([\\s\\S]*?)(<!-- /${name} -->)`);
-
-if (process.env.UPDATE_README) {
-  let readme = readFileSync(file, 'utf8');
-  for (const [name, table] of Object.entries(TABLES)) {
-    readme = readme.replace(section(name), (_, start, __, end) => `${start}${table}\n${end}`);
-  }
-  writeFileSync(file, readme);
-}
-
 for (const [name, table] of Object.entries(TABLES)) {
-  t.test(`the README's table of ${name} is the code's`, async (t) => {
-    const [, , written] = section(name).exec(readFileSync(file, 'utf8')) ?? [];
-    t.equal(written?.trim(), table, 'if not: UPDATE_README=1 npx tap test/readme.test.ts');
-  });
+  t.test(`the README's table of ${name} is the code's`, async (t) =>
+    isTableOf(t, page, name, table, 'test/readme.test.ts'),
+  );
 }

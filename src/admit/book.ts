@@ -5,8 +5,8 @@
  * under a name that no container can have.
  */
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
-import { isSetting } from '../domain/knative-rules.ts';
 import { parseQuantity, sameQuantity } from '../domain/quantity.ts';
+import { isSetting } from '../domain/scaling-settings.ts';
 import { APPLIED_ANNOTATION, annotation, FIELDS, memoryOf, type Pair } from '../domain/workload.ts';
 
 export type Entry = { set: Json; was: Json };

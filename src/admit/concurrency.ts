@@ -4,18 +4,10 @@
  * setting by setting, so that no deploy is refused for it.
  */
 import { asObject, at, type Json } from '../domain/json.ts';
-import {
-  dashed,
-  HARD_LIMIT,
-  type KnativeBounds,
-  refusals,
-  type ScalingSettings,
-  scalesByConcurrency,
-  settingsOf,
-  spelledIn,
-} from '../domain/knative-rules.ts';
+import { type KnativeBounds, refusals, scalesByConcurrency } from '../domain/knative-rules.ts';
 import type { InjectedSetting } from '../domain/ladder.ts';
 import type { Reason } from '../domain/reasons.ts';
+import { dashed, HARD_LIMIT, type ScalingSettings, settingsOf, spelledIn } from '../domain/scaling-settings.ts';
 import { kindOf } from '../domain/workload.ts';
 import type { Entries } from './book.ts';
 

@@ -4,9 +4,9 @@
  * characters when they pass 4096 together (`endpoints/filters/warning.go`), so these stay below both.
  */
 import { at, type Json } from '../domain/json.ts';
-import { dashed } from '../domain/knative-rules.ts';
 import { OUTCOMES } from '../domain/reasons.ts';
 import type { Tuning } from '../domain/record.ts';
+import { dashed } from '../domain/scaling-settings.ts';
 import { kindOf, ownerOf, type Pair } from '../domain/workload.ts';
 import type { ConcurrencyDecision } from './concurrency.ts';
 import type { ContainerDecision, Decision } from './decide.ts';

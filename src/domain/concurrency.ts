@@ -2,8 +2,9 @@
  * How many requests a pod of a Knative Service takes at once: the three fields of the Service's template that are ever
  * touched, where they live, and what a record's status says of them.
  */
-import { asObject, at } from './json.ts';
+import { at } from './json.ts';
 import type { Change, Phase } from './record.ts';
+import { HARD_LIMIT, settingsOf, settingText } from './scaling-settings.ts';
 
 /** A field that nobody set is absent. Numbers of requests. */
 export type Knobs = {
@@ -17,41 +18,14 @@ export type Knobs = {
 export type Knob = keyof Knobs;
 export const KNOBS: readonly Knob[] = ['target', 'containerConcurrency', 'targetBurstCapacity'];
 
-/** Annotations of the Service's template under this are Knative's autoscaler's. */
-export const AUTOSCALING = 'autoscaling.knative.dev/';
-
-/** The spellings of an annotation, the one that wins first (knative/serving `pkg/apis/autoscaling/register.go`). */
-export const SPELLINGS = {
-  class: ['class'],
-  metric: ['metric'],
-  target: ['target'],
-  targetBurstCapacity: ['target-burst-capacity', 'targetBurstCapacity'],
-  targetUtilization: ['target-utilization-percentage', 'targetUtilizationPercentage'],
-  maxScale: ['max-scale', 'maxScale'],
-} as const;
-
-/** The annotation of a Knative Service's template under the spelling that counts, without looking at what it says. */
-export function autoscaling(
-  service: unknown,
-  name: keyof typeof SPELLINGS,
-): { key: string; value: string } | undefined {
-  const annotations = asObject(at(service, 'spec', 'template', 'metadata', 'annotations')) ?? {};
-  for (const spelling of SPELLINGS[name]) {
-    const value = annotations[AUTOSCALING + spelling];
-    if (typeof value === 'string') return { key: AUTOSCALING + spelling, value };
-  }
-  return undefined;
-}
-
 /** What the template says; a value that is no number is left out, as one that nobody set. */
 export function knobsOf(service: unknown): Knobs {
-  const hard = at(service, 'spec', 'template', 'spec', 'containerConcurrency');
-  const numbers = {
-    target: Number(autoscaling(service, 'target')?.value || Number.NaN),
-    containerConcurrency: typeof hard === 'number' ? hard : Number.NaN,
-    targetBurstCapacity: Number(autoscaling(service, 'targetBurstCapacity')?.value || Number.NaN),
-  };
-  return readKnobs(numbers);
+  const settings = settingsOf(service);
+  return readKnobs({
+    target: Number(settingText(settings, 'target') || Number.NaN),
+    containerConcurrency: settings.get(HARD_LIMIT),
+    targetBurstCapacity: Number(settingText(settings, 'target-burst-capacity') || Number.NaN),
+  });
 }
 
 /** Of any object the knobs that are numbers. */
@@ -119,20 +93,24 @@ export type ServiceStatus = {
   fit?: FitStatus;
 };
 
-/** How a container's memory follows the requests in flight: memory = base + slope × requests. Bytes. */
-export type FitStatus = {
-  container: string;
+/** How a container's memory follows the requests in flight: memory = base + slope × requests. */
+export type Fit = {
+  /** bytes that a pod needs without any request */
   base: number;
+  /** bytes for each request in flight */
   slope: number;
-  /** of the differences in memory the share that the line explains, from 0 to 1 */
+  /** of all that memory differs from its median the share that the line explains, from 0 to 1 */
   quality: number;
   samples: number;
-  /** the in-flight requests that the samples reach from and to */
+  /** the requests in flight that the points reach from and to, without the tenth at either end */
   from: number;
   to: number;
-  /** how many requests in flight the present limit carries by it */
-  carries?: number;
 };
+
+export type FitStatus = { container: string } & Fit & {
+    /** how many requests in flight the present limit carries by it */
+    carries?: number;
+  };
 
 /** What was seen of a Service's requests over one window. */
 export type LoadEvidence = {
@@ -154,7 +132,7 @@ export type MemoryEvidence = {
   ceiling: string;
   /** what the memory rules newly decided at that moment */
   moves?: 'up' | 'down';
-  fit?: Omit<FitStatus, 'container' | 'carries'>;
+  fit?: Fit;
 };
 
 /** What a Service's decisions of one moment were made from; the decisions point to theirs by workload and `at`. */

@@ -3,30 +3,7 @@
  * `pkg/apis/autoscaling/annotation_validation.go`, `pkg/apis/serving/metadata_validation.go`). A value that it refuses must
  * not be sent: it would refuse the person's deploy with it.
  */
-import { AUTOSCALING } from './concurrency.ts';
-import { asObject, at, type Json } from './json.ts';
-
-/** The hard limit's place in the map of settings, and its name in messages. */
-export const HARD_LIMIT = 'containerConcurrency';
-
-/** By annotation key, as it is spelled, or `containerConcurrency`. */
-export type ScalingSettings = Map<string, Json>;
-
-export function isSetting(key: string): boolean {
-  return key === HARD_LIMIT || key.startsWith(AUTOSCALING);
-}
-
-/** What a Knative Service's template says; null is nothing. */
-export function settingsOf(service: unknown): ScalingSettings {
-  const template = ['spec', 'template'];
-  const annotations = Object.entries(asObject(at(service, ...template, 'metadata', 'annotations')) ?? {});
-  const all = [[HARD_LIMIT, at(service, ...template, 'spec', HARD_LIMIT)] as const, ...annotations.filter(isScaling)];
-  return new Map(all.flatMap(([key, value]) => (value === undefined || value === null ? [] : [[key, value]])));
-}
-
-function isScaling([key]: [string, unknown]): boolean {
-  return key.startsWith(AUTOSCALING);
-}
+import { AUTOSCALING, dashed, HARD_LIMIT, type ScalingSettings, settingText, spelledIn } from './scaling-settings.ts';
 
 /** `data` of the ConfigMaps in which Knative's administrator decides for all Services; empty where Knative is not. */
 export type KnativeConfig = {
@@ -71,34 +48,6 @@ export function readBounds({ defaults, autoscaler }: KnativeConfig): KnativeBoun
 
 /** The bounds of a cluster that says nothing. */
 export const OWN_BOUNDS = readBounds({ defaults: {}, autoscaler: {} });
-
-/** Those that Knative knows under two spellings, of which the one with dashes wins (`pkg/apis/autoscaling/register.go`). */
-const ALSO_CAMEL = [
-  'initial-scale',
-  'max-scale',
-  'metric-aggregation-algorithm',
-  'min-scale',
-  'panic-threshold-percentage',
-  'panic-window-percentage',
-  'scale-down-delay',
-  'scale-to-zero-pod-retention-period',
-  'target-burst-capacity',
-  'target-utilization-percentage',
-];
-const camel = (dashed: string) => dashed.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
-const CAMEL_OF = new Map(ALSO_CAMEL.map((dashed) => [AUTOSCALING + dashed, AUTOSCALING + camel(dashed)]));
-const DASHED_OF = new Map([...CAMEL_OF].map(([dashed, camel]) => [camel, dashed]));
-
-/** The spelling with dashes, under which two keys that mean the same are one. */
-export function dashed(key: string): string {
-  return DASHED_OF.get(key) ?? key;
-}
-
-/** How the settings spell what is called so with dashes: as it counts for Knative, and with dashes where it is not there. */
-export function spelledIn(settings: ScalingSettings, name: string): string {
-  const other = CAMEL_OF.get(name);
-  return !settings.has(name) && other !== undefined && settings.has(other) ? other : name;
-}
 
 const DECIMAL = /^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2})?$/;
 const DURATION = /^([0-9]+(\.[0-9]{1,3})?(h|m|s)|[0-9]+ms)+$/;
@@ -186,10 +135,7 @@ export function refusals(settings: ScalingSettings, bounds: KnativeBounds): Map<
 
 /** What fits not each other, or not the cluster: the names with dashes, and why. */
 function misfits(settings: ScalingSettings, bounds: KnativeBounds): [names: string[], words: string][] {
-  const text = (name: string) => {
-    const value = settings.get(spelledIn(settings, AUTOSCALING + name));
-    return typeof value === 'string' ? value : undefined;
-  };
+  const text = (name: string) => settingText(settings, name);
   const number = (name: string) => Number(text(name) ?? 0);
   const [min, max, active] = [number('min-scale'), number('max-scale'), number('activation-scale')];
   const [metric, algorithm, named] = [text('metric'), text('metric-aggregation-algorithm'), text('class')];

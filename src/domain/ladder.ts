@@ -2,9 +2,9 @@
  * Which values win (design, "Which values win"): override, then applied, then what the manifest says. Decided per
  * container and per field. Recommendations are no rung: they never reach a workload.
  */
-import { AUTOSCALING, type Knobs } from './concurrency.ts';
-import { dashed, HARD_LIMIT } from './knative-rules.ts';
+import type { Knobs } from './concurrency.ts';
 import type { Tuning } from './record.ts';
+import { AUTOSCALING, dashed, HARD_LIMIT } from './scaling-settings.ts';
 import { FIELDS, type Pair } from './workload.ts';
 
 /** The switches that are not in the record. */

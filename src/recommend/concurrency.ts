@@ -2,10 +2,10 @@
  * The concurrency rules (design, "The concurrency rules"): where pods come near their memory limit because they take more
  * requests at once than they should, they get fewer; where memory lies idle while requests wait, a few more.
  */
-import type { Knobs } from '../domain/concurrency.ts';
+import type { Fit, Knobs } from '../domain/concurrency.ts';
 import { readable } from '../domain/quantity.ts';
 import type { Load } from '../domain/usage.ts';
-import { carries, distrust, type Fit, hundredths } from './fit.ts';
+import { carries, distrust, hundredths } from './fit.ts';
 import { percent } from './memory.ts';
 import type { Resolved } from './target.ts';
 

@@ -3,20 +3,8 @@
  * median of the slopes between points that are far enough apart to show one, so that many of them may be wrong (a
  * restart, a cache that fills) without bending the line.
  */
+import type { Fit } from '../domain/concurrency.ts';
 import type { Point } from '../domain/usage.ts';
-
-export type Fit = {
-  /** bytes that a pod needs without any request */
-  base: number;
-  /** bytes for each request in flight */
-  slope: number;
-  /** of all that memory differs from its median the share that the line explains, from 0 to 1 */
-  quality: number;
-  samples: number;
-  /** the requests in flight that the points reach from and to */
-  from: number;
-  to: number;
-};
 
 /** Fewer points than this say nothing. */
 const FEWEST = 12;

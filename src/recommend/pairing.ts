@@ -4,10 +4,11 @@
  * other; in one look both may go the same way, never opposite ones, and where a line tells what the requests cost only
  * the cheaper of the two goes.
  */
+import type { Fit } from '../domain/concurrency.ts';
 import { Ki } from '../domain/quantity.ts';
 import { type MemoryNow, NEAR } from './concurrency.ts';
 import { type Finding, type Look, lookAtContainer, type Rules } from './container.ts';
-import type { Fit } from './fit.ts';
+
 import { coolsUntil, isSame } from './guards.ts';
 import { observe, proposeMemory, roundUp } from './memory.ts';
 import { lookAtService, type ServiceFinding, type ServiceLook } from './service.ts';

@@ -2,7 +2,7 @@
 import {
   type AppliedKnobs as AppliedStatus,
   type ConcurrencyStatus,
-  type FitStatus,
+  type Fit,
   KNOBS,
   type KnobDecision,
   type KnobEvidence,
@@ -14,7 +14,6 @@ import { asObject, at } from '../domain/json.ts';
 import { formatBytes, readBytes } from '../domain/quantity.ts';
 import type { LoadWindow } from '../domain/usage.ts';
 import type { MemoryNow } from '../recommend/concurrency.ts';
-import type { Fit } from '../recommend/fit.ts';
 import type { AppliedKnobs, DecidedKnobs, ServiceLook } from '../recommend/service.ts';
 import { readAppliedKnobs, readKnobDecision } from './concurrency-read-back.ts';
 import { moment } from './read-back.ts';
@@ -107,10 +106,6 @@ export function appliedKnobs({ at, previous, cooldownSeconds, takenBack, ...want
   };
 }
 
-export function writeFit({ base, slope, quality, samples, from, to }: Fit): Omit<FitStatus, 'container' | 'carries'> {
-  return { base, slope, quality, samples, from, to };
-}
-
 function writeLoad({ concurrency, queue, rate, samples }: LoadWindow): LoadEvidence {
   return {
     concurrency_p95: concurrency,
@@ -152,7 +147,7 @@ function writeMemory({
     wanted: formatBytes(wanted),
     ceiling: formatBytes(ceiling),
     ...(moves && { moves }),
-    ...(fit && { fit: writeFit(fit) }),
+    ...(fit && { fit }),
   };
 }
 

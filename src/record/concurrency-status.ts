@@ -9,7 +9,8 @@ import {
 } from '../domain/concurrency.ts';
 import type { RolloutStatus } from '../domain/record.ts';
 import { carriedBy } from '../recommend/concurrency.ts';
-import { appliedKnobs, knobDecision, stillNeededKnobs, writeFit, writeKnobEvidence } from './concurrency-evidence.ts';
+import { columnOf } from './column.ts';
+import { appliedKnobs, knobDecision, stillNeededKnobs, writeKnobEvidence } from './concurrency-evidence.ts';
 import { findService } from './concurrency-read-back.ts';
 import { withOutcomes } from './history.ts';
 import type { Report, ServiceFound } from './report.ts';
@@ -73,7 +74,7 @@ function serviceStatus({ workload, look, finding }: ServiceFound, window: string
     .sort((a, b) => (b.long ?? 0) / b.limit - (a.long ?? 0) / a.limit)[0];
   if (fitted?.fit) {
     const carries = carriedBy(fitted);
-    status.fit = { container: fitted.container, ...writeFit(fitted.fit), ...(carries !== undefined && { carries }) };
+    status.fit = { container: fitted.container, ...fitted.fit, ...(carries !== undefined && { carries }) };
   }
   return status;
 }
@@ -144,10 +145,7 @@ function isSet(knobs: Knobs): boolean {
 function column(services: ServiceStatus[]): string | undefined {
   const values = services.flatMap(({ workload, applied, recommended, current }) => {
     const target = applied?.target ?? recommended?.target ?? current.target;
-    return target === undefined ? [] : [{ name: workload.slice(workload.indexOf('/') + 1), target }];
+    return target === undefined ? [] : [{ name: workload.slice(workload.indexOf('/') + 1), value: target }];
   });
-  if (values.length <= 1) return values[0]?.target.toString();
-  const listed = values.slice(0, 3).map(({ name, target }) => `${name}=${target}`);
-  if (values.length > 3) listed.push(`+${values.length - 3}`);
-  return listed.join(',');
+  return values.length <= 1 ? values[0]?.value.toString() : columnOf(values);
 }

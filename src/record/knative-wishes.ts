@@ -2,10 +2,11 @@
  * A person's overrides for Knative's concurrency, judged by what Knative's own validation accepts
  * (knative/serving `pkg/apis/autoscaling/annotation_validation.go`, `pkg/apis/serving/v1/revision_validation.go`).
  */
-import { AUTOSCALING, type ConcurrencyOverrides } from '../domain/concurrency.ts';
+import type { ConcurrencyOverrides } from '../domain/concurrency.ts';
 import { asObject, type Json } from '../domain/json.ts';
 import { mustBe } from '../domain/knative-rules.ts';
 import type { Problem } from '../domain/record.ts';
+import { AUTOSCALING } from '../domain/scaling-settings.ts';
 import { refusal, shown } from './problem.ts';
 
 const PATH = 'spec.nfr.knative_tuning.overrides';

@@ -6,6 +6,7 @@ import { formatBytes } from '../domain/quantity.ts';
 import type { ContainerStatus, Evidence, HistoryEntry, MemoryStatus, RolloutStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
 import { type Applied, isSame } from '../recommend/guards.ts';
+import { columnOf } from './column.ts';
 import { appliedDecision, quantities, recommendation, stillNeeded, writeEvidence } from './evidence.ts';
 import { withOutcomes } from './history.ts';
 import { outcomeOf } from './outcome.ts';
@@ -146,9 +147,7 @@ function column(
   });
   if (values.length === 0) return {};
   if (values.length === 1 && containers.length === 1) return { [field]: values[0]?.value };
-  const listed = values.slice(0, 3).map(({ name, value }) => `${name}=${value}`);
-  if (values.length > 3) listed.push(`+${values.length - 3}`);
-  return { [field]: listed.join(',') };
+  return { [field]: columnOf(values) };
 }
 
 /** Applied values as admission reads them. */

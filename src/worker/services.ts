@@ -2,16 +2,10 @@
 import { CONCURRENCY, readBook } from '../admit/book.ts';
 import { templateAsWritten } from '../admit/concurrency.ts';
 import type { Loads } from '../collect/load.ts';
-import {
-  AUTOSCALING,
-  autoscaling,
-  type ConcurrencyStatus,
-  type Knobs,
-  knobsOf,
-  sameKnobs,
-} from '../domain/concurrency.ts';
-import { type KnativeBounds, scalesByConcurrency, settingsOf } from '../domain/knative-rules.ts';
+import { type ConcurrencyStatus, type Knobs, knobsOf, sameKnobs } from '../domain/concurrency.ts';
+import { type KnativeBounds, scalesByConcurrency } from '../domain/knative-rules.ts';
 import type { Tuning } from '../domain/record.ts';
+import { AUTOSCALING, type ScalingSettings, settingsOf, settingText } from '../domain/scaling-settings.ts';
 import type { ServiceAlone } from '../recommend/pairing.ts';
 import type { Aftermath } from '../recommend/take-back.ts';
 import { type KnativeDefaults, resolve } from '../recommend/target.ts';
@@ -33,13 +27,13 @@ export function readService({ namespace, ref, object, replicas }: Workload, arou
   const { loads, tuning, previous, bounds, defaults, enforced, aftermath } = around;
   const before = findService(previous, ref);
   const [standing, applied] = [readKnobDecision(before?.recommended), readAppliedKnobs(before?.applied)];
-  const runs = knobsOf(object);
+  const [runs, settings] = [knobsOf(object), settingsOf(object)];
   const entries = readBook(object)?.get(CONCURRENCY);
   const written = knobsOf({ spec: { template: templateAsWritten(object, entries) } });
-  const utilization = Number(autoscaling(object, 'targetUtilization')?.value || Number.NaN) / 100;
-  const maxScale = Number(autoscaling(object, 'maxScale')?.value ?? defaults.maxScale);
+  const utilization = Number(settingText(settings, 'target-utilization-percentage') || Number.NaN) / 100;
+  const maxScale = Number(settingText(settings, 'max-scale') ?? defaults.maxScale);
   const load = loads.get(`${namespace}/${ref}`);
-  const foreign = foreignTo(object, bounds);
+  const foreign = foreignTo(settings, bounds);
   return {
     load,
     current: resolve(runs, Number.isNaN(utilization) ? undefined : utilization, defaults),
@@ -63,10 +57,10 @@ function overrideOf({ enabled, concurrency: { overrides } }: Tuning): Knobs {
   return knobsOf({ spec: { template } });
 }
 
-function foreignTo(object: unknown, bounds: KnativeBounds): string | undefined {
-  if (scalesByConcurrency(settingsOf(object), bounds)) return undefined;
-  const scaler = autoscaling(object, 'class')?.value ?? bounds.autoscalerClass;
-  const metric = autoscaling(object, 'metric')?.value;
+function foreignTo(settings: ScalingSettings, bounds: KnativeBounds): string | undefined {
+  if (scalesByConcurrency(settings, bounds)) return undefined;
+  const scaler = settingText(settings, 'class') ?? bounds.autoscalerClass;
+  const metric = settingText(settings, 'metric');
   const by = metric === undefined ? '' : ` by ${metric}`;
   return `${scaler} scales it${by}, not by requests in flight (${AUTOSCALING}class, ${AUTOSCALING}metric): its concurrency is left alone`;
 }

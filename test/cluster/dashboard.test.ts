@@ -7,7 +7,7 @@ import { CHART } from '../chart/helm.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { kubectl, manifest, record } from './stage.ts';
-import { startTuner } from './tuner.ts';
+import { measuring, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true } as const;
@@ -21,11 +21,7 @@ const { panels } = JSON.parse(readFileSync(join(CHART, 'files/dashboard.json'), 
 t.test('the dashboard shows something in every panel', { skip: can.ok ? false : 'needs Go 1.26' }, async (t) => {
   const cluster = await startCluster({ ...parts, say: console.error });
   t.teardown(() => cluster.stop());
-  const tuner = await startTuner(cluster, {
-    OPRC_CRM_PROM_URL: cluster.prometheusUrl,
-    OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
-    OPRC_CRM_SHORT_WINDOW_SECS: '10',
-  });
+  const tuner = await startTuner(cluster, measuring(cluster));
   t.teardown(() => tuner.stop());
   cluster.scrape([tuner.opsUrl, cluster.url]);
   await until('Prometheus to scrape both', async () => (await ask(cluster, 'sum(up{job="told"}) == 2')).length > 0);

@@ -6,7 +6,7 @@ import { Mi } from '../../src/domain/quantity.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { manifest, record } from './stage.ts';
-import { startTuner } from './tuner.ts';
+import { measuring, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true } as const;
@@ -18,10 +18,8 @@ if (!can.ok) {
 
 const cluster = await startCluster({ ...parts, say: console.log });
 const tuner = await startTuner(cluster, {
-  OPRC_CRM_PROM_URL: cluster.prometheusUrl,
+  ...measuring(cluster),
   OPRC_CRM_ANALYZER_INTERVAL_SECS: '5',
-  OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
-  OPRC_CRM_SHORT_WINDOW_SECS: '10',
   OPRC_CRM_COOLDOWN_SECS: '60',
 });
 let leaving = false;

@@ -6,7 +6,7 @@ import type { MemoryStatus, RolloutStatus } from '../../src/domain/record.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { kubectl, manifest, memory, record, rollout, settled } from './stage.ts';
-import { startTuner, type Tuner } from './tuner.ts';
+import { measuring, startTuner, type Tuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true } as const;
@@ -32,9 +32,7 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
   const cluster = await startCluster({ ...parts, say: console.error });
   t.teardown(() => cluster.stop());
   const tuner = await startTuner(cluster, {
-    OPRC_CRM_PROM_URL: cluster.prometheusUrl,
-    OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
-    OPRC_CRM_SHORT_WINDOW_SECS: '10',
+    ...measuring(cluster),
     OPRC_CRM_ROLLOUTS_PER_NAMESPACE: String(PER_NAMESPACE),
     OPRC_CRM_ROLLOUTS_PER_CLUSTER: String(PER_CLUSTER),
   });

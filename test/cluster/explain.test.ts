@@ -5,7 +5,7 @@ import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { run } from './command.ts';
 import { kubectl, manifest, record } from './stage.ts';
-import { startTuner } from './tuner.ts';
+import { measuring, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true } as const;
@@ -19,10 +19,8 @@ t.test('what runs is explained by the record alone', { skip: can.ok ? false : 'n
   const cluster = await startCluster({ ...parts, say: console.error });
   t.teardown(() => cluster.stop());
   const tuner = await startTuner(cluster, {
-    OPRC_CRM_PROM_URL: cluster.prometheusUrl,
+    ...measuring(cluster),
     OPRC_CRM_ENFORCEMENT_STRATEGY: 'admission',
-    OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
-    OPRC_CRM_SHORT_WINDOW_SECS: '10',
     OPRC_CRM_STEP_PERCENT: '50',
   });
   t.teardown(() => tuner.stop());

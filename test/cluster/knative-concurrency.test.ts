@@ -1,9 +1,9 @@
 /** Concurrency through Knative's own webhook and controller: what it accepts, and how many Revisions it makes of it. */
 import fc from 'fast-check';
 import t from 'tap';
-import { AUTOSCALING } from '../../src/domain/concurrency.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
-import { OWN_BOUNDS, refusals, settingsOf } from '../../src/domain/knative-rules.ts';
+import { OWN_BOUNDS, refusals } from '../../src/domain/knative-rules.ts';
+import { AUTOSCALING, settingsOf } from '../../src/domain/scaling-settings.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { given, kubectl, type Manifest, manifest } from './stage.ts';

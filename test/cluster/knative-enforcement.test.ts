@@ -6,7 +6,7 @@ import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import type { Series } from './remote-write.ts';
 import { kubectl, manifest, memory, record } from './stage.ts';
-import { startTuner } from './tuner.ts';
+import { measuring, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true, knative: 'controller' } as const;
@@ -24,9 +24,7 @@ t.test('concurrency, enforced', { skip: can.ok ? false : 'needs Go 1.26' }, asyn
   const cluster = await startCluster({ ...parts, say: console.error });
   t.teardown(() => cluster.stop());
   const tuner = await startTuner(cluster, {
-    OPRC_CRM_PROM_URL: cluster.prometheusUrl,
-    OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
-    OPRC_CRM_SHORT_WINDOW_SECS: '10',
+    ...measuring(cluster),
     OPRC_CRM_LONG_WINDOW_SECS: '60',
     OPRC_CRM_COOLDOWN_SECS: '10',
   });

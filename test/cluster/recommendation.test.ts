@@ -5,7 +5,7 @@ import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { oomKill } from './oom-kill.ts';
 import { kubectl, manifest, memory, record, rollout, settled } from './stage.ts';
-import { startTuner } from './tuner.ts';
+import { measuring, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true } as const;
@@ -20,9 +20,7 @@ t.test(
     const cluster = await startCluster({ ...parts, say: console.error });
     t.teardown(() => cluster.stop());
     const tuner = await startTuner(cluster, {
-      OPRC_CRM_PROM_URL: cluster.prometheusUrl,
-      OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
-      OPRC_CRM_SHORT_WINDOW_SECS: '10',
+      ...measuring(cluster),
       OPRC_CRM_LONG_WINDOW_SECS: '21600',
     });
     t.teardown(() => tuner.stop());

@@ -6,7 +6,7 @@ import { parseAllDocuments, stringify } from 'yaml';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { kubectl, manifest, memory, record } from './stage.ts';
-import { NAMESPACE, startTuner } from './tuner.ts';
+import { measuring, NAMESPACE, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true, knative: 'controller', vpa: 'api', audit: true } as const;
@@ -28,9 +28,7 @@ t.test(
     const cluster = await startCluster({ ...parts, say: console.error });
     t.teardown(() => cluster.stop());
     const tuner = await startTuner(cluster, {
-      OPRC_CRM_PROM_URL: cluster.prometheusUrl,
-      OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
-      OPRC_CRM_SHORT_WINDOW_SECS: '10',
+      ...measuring(cluster),
       OAAS_TUNER_CERTIFICATES: 'secret',
     });
     t.teardown(() => tuner.stop());

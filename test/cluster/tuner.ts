@@ -43,6 +43,13 @@ const defaults = {
   OAAS_TUNER_NAMESPACE: NAMESPACE,
 };
 
+/** Settings of a worker that reads the cluster's Prometheus and makes up its mind within seconds. */
+export const measuring = (cluster: Cluster) => ({
+  OPRC_CRM_PROM_URL: cluster.prometheusUrl,
+  OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
+  OPRC_CRM_SHORT_WINDOW_SECS: '10',
+});
+
 /**
  * Installs what the chart installs (CRD, role, webhook configuration) and starts `src/main.ts` as the chart's account.
  * Ready when it returns.

@@ -4,7 +4,7 @@ import type { MemoryStatus } from '../../src/domain/record.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { kubectl, type Manifest, manifest, memory, record, settled } from './stage.ts';
-import { startTuner } from './tuner.ts';
+import { measuring, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true, vpa: 'controllers' } as const;
@@ -14,9 +14,7 @@ t.setTimeout(30 * 60_000);
 
 const settings = (cluster: Cluster) => ({
   OPRC_CRM_ENFORCEMENT_STRATEGY: 'vpa',
-  OPRC_CRM_PROM_URL: cluster.prometheusUrl,
-  OPRC_CRM_SCRAPE_INTERVAL_SECS: '1',
-  OPRC_CRM_SHORT_WINDOW_SECS: '10',
+  ...measuring(cluster),
   // All steps at once.
   OPRC_CRM_COOLDOWN_SECS: '0',
 });

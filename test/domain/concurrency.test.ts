@@ -1,6 +1,7 @@
 import t from 'tap';
-import { appliedKnobsOf, autoscaling, knobsOf, sameKnobs } from '../../src/domain/concurrency.ts';
+import { appliedKnobsOf, knobsOf, sameKnobs } from '../../src/domain/concurrency.ts';
 import type { JsonObject } from '../../src/domain/json.ts';
+import { AUTOSCALING, settingsOf, settingText, spelledIn } from '../../src/domain/scaling-settings.ts';
 
 const serviceWith = (annotations: JsonObject, containerConcurrency?: unknown) => ({
   spec: {
@@ -16,13 +17,11 @@ const serviceWith = (annotations: JsonObject, containerConcurrency?: unknown) =>
 });
 
 t.test('the kebab spelling of an annotation wins over the camel one, as in Knative', async (t) => {
-  const both = serviceWith({ targetBurstCapacity: '10', 'target-burst-capacity': '20' });
-  t.same(autoscaling(both, 'targetBurstCapacity'), {
-    key: 'autoscaling.knative.dev/target-burst-capacity',
-    value: '20',
-  });
-  t.same(autoscaling(serviceWith({ targetBurstCapacity: '10' }), 'targetBurstCapacity')?.value, '10');
-  t.equal(autoscaling(serviceWith({}), 'targetBurstCapacity'), undefined);
+  const both = settingsOf(serviceWith({ targetBurstCapacity: '10', 'target-burst-capacity': '20' }));
+  t.equal(spelledIn(both, `${AUTOSCALING}target-burst-capacity`), 'autoscaling.knative.dev/target-burst-capacity');
+  t.equal(settingText(both, 'target-burst-capacity'), '20');
+  t.equal(settingText(settingsOf(serviceWith({ targetBurstCapacity: '10' })), 'target-burst-capacity'), '10');
+  t.equal(settingText(settingsOf(serviceWith({})), 'target-burst-capacity'), undefined);
 });
 
 t.test('what a template says; what is no number is not set', async (t) => {

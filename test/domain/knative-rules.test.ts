@@ -1,8 +1,8 @@
 /** What Knative accepts of several settings together, and within a cluster's bounds; single values: `record/knative-wishes`. */
 import t from 'tap';
-import { AUTOSCALING } from '../../src/domain/concurrency.ts';
 import type { Json } from '../../src/domain/json.ts';
-import { dashed, OWN_BOUNDS, readBounds, refusals, settingsOf, spelledIn } from '../../src/domain/knative-rules.ts';
+import { OWN_BOUNDS, readBounds, refusals } from '../../src/domain/knative-rules.ts';
+import { AUTOSCALING, dashed, settingsOf, spelledIn } from '../../src/domain/scaling-settings.ts';
 
 const settings = (says: { [key: string]: Json }) =>
   new Map(

@@ -1,7 +1,8 @@
 import t from 'tap';
+import type { Fit } from '../../src/domain/concurrency.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { Point } from '../../src/domain/usage.ts';
-import { carries, distrust, type Fit, fitMemory } from '../../src/recommend/fit.ts';
+import { carries, distrust, fitMemory } from '../../src/recommend/fit.ts';
 
 /** So many moments of a pod that needs 100Mi and 2Mi for each request, which go from `from` to `to`. */
 const moments = (count: number, from: number, to: number): Point[] =>

@@ -1,8 +1,9 @@
 /** Looks at Knative Services as a person tells them: memory in Mi, requests in flight. */
+import type { Fit } from '../../src/domain/concurrency.ts';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { LoadWindow } from '../../src/domain/usage.ts';
 import type { MemoryNow } from '../../src/recommend/concurrency.ts';
-import type { Fit } from '../../src/recommend/fit.ts';
+
 import type { ServiceLook } from '../../src/recommend/service.ts';
 import type { Resolved } from '../../src/recommend/target.ts';
 

@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import type { AdmissionRequest } from '../../src/admit/request.ts';
-import { AUTOSCALING } from '../../src/domain/concurrency.ts';
 import type { Json, JsonObject } from '../../src/domain/json.ts';
-import { settingsOf } from '../../src/domain/knative-rules.ts';
+import { AUTOSCALING, settingsOf } from '../../src/domain/scaling-settings.ts';
+
 import { memoryOf, PAUSED_ANNOTATION, type Pair, ROLLOUT_ANNOTATION } from '../../src/domain/workload.ts';
 import { readTuning } from '../../src/record/wishes.ts';
 import {

@@ -3,8 +3,8 @@ import t from 'tap';
 import type { Loads } from '../../src/collect/load.ts';
 import type { ConcurrencyStatus } from '../../src/domain/concurrency.ts';
 import { at, type JsonObject } from '../../src/domain/json.ts';
-import { settingsOf } from '../../src/domain/knative-rules.ts';
 import { Mi } from '../../src/domain/quantity.ts';
+import { settingsOf } from '../../src/domain/scaling-settings.ts';
 import type { LoadWindow, Point } from '../../src/domain/usage.ts';
 import { MINUTE, NOW } from '../recommend/rules.ts';
 import {
