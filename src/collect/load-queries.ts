@@ -19,14 +19,18 @@ export type LoadStatistic = 'inflight' | 'stable' | 'held' | 'queued' | 'rate' |
 /** What a point's row says: the requests of one pod, from either source, or the largest working set in bytes. */
 export type PointStatistic = 'inflightThen' | 'stableThen' | 'bytes';
 
-/** So many looks make a short window: often enough for a percentile, and cheap over the long one. */
+/** So many looks make a short window: often enough for a percentile. */
 const LOOKS = 10;
+
+/** How far apart the looks at requests within such a window are (seconds); further in the long one, which is cheaper. */
+export function lookEvery(seconds: number, shortWindowSeconds: number): number {
+  return Math.max(1, Math.round(seconds === shortWindowSeconds ? seconds / LOOKS : shortWindowSeconds / 2));
+}
 
 /** The percentiles of one window. */
 export function loadQuery(shard: Shard, seconds: number, dialect: Dialect, options: QueryOptions): string {
   const words = WORDS[dialect];
-  const step = seconds === options.shortWindowSeconds ? seconds / LOOKS : options.shortWindowSeconds / 2;
-  const looks = `[${formatSeconds(seconds)}:${formatSeconds(Math.max(1, Math.round(step)))}]`;
+  const looks = `[${formatSeconds(seconds)}:${formatSeconds(lookEvery(seconds, options.shortWindowSeconds))}]`;
   const p95 = (of: string) => `quantile_over_time(0.95, (${of})${looks})`;
   const count = (of: string) => `count_over_time((${of})${looks})`;
   const range = formatSeconds(seconds);
@@ -58,7 +62,7 @@ export function loadQuery(shard: Shard, seconds: number, dialect: Dialect, optio
 export function pointsQuery(shard: Shard, dialect: Dialect, options: QueryOptions): string {
   const words = WORDS[dialect];
   const step = formatSeconds(options.shortWindowSeconds);
-  const look = formatSeconds(Math.max(1, Math.round(options.shortWindowSeconds / LOOKS)));
+  const look = formatSeconds(lookEvery(options.shortWindowSeconds, options.shortWindowSeconds));
   const most = (of: string) => `max_over_time((${of})[${step}:${look}])`;
   const revisions = byRevision(words, shard, options);
   const owners = workloads(shard, step, options);

@@ -147,6 +147,8 @@ export type KnobEvidence = {
   override?: Knobs;
   memory: MemoryEvidence[];
   memory_decided_at?: string;
+  /** why the memory of a container could not be trusted to fall */
+  memory_doubt?: string;
   /** the largest hard limit that the cluster allows */
   most: number;
   at_max_scale?: boolean;

@@ -81,12 +81,17 @@ export function observeLoad(load: ServiceFacts['load']): Observed | undefined {
   return { concurrency, ...largest('queue'), ...largest('rate') };
 }
 
+/** How often requests have to have been looked at, by window, before anything is raised. */
+export type EnoughLooks = { short: number; long: number };
+
 /** @returns why nothing may be raised, or `undefined` when it may */
-export function doubtLoad(load: ServiceFacts['load']): string | undefined {
+export function doubtLoad(load: ServiceFacts['load'], enough: EnoughLooks): string | undefined {
   if (!load?.short && !load?.long) return 'no requests were recorded';
   if (load.partial) return 'Prometheus answered only in part';
   if (!load.short) return 'no requests were recorded in the short window';
-  return load.long ? undefined : 'no requests were recorded in the long window yet';
+  if (!load.long) return 'no requests were recorded in the long window yet';
+  const few = (['short', 'long'] as const).find((window) => (load[window]?.samples ?? 0) < enough[window]);
+  return few && `only ${load[few]?.samples} of the ${enough[few]} looks at requests that the ${few} window needs`;
 }
 
 /**
@@ -163,13 +168,16 @@ function bound(
   return { containerConcurrency: wanted };
 }
 
-function raise({ current, written }: ServiceFacts, reasons: string[]): Proposal | undefined {
-  const target = hundredths(current.target * (1 + RAISE));
-  const hard = written.containerConcurrency ?? 0;
+function raise({ current, written, most }: ServiceFacts, reasons: string[]): Proposal | undefined {
   // How many requests a function can take at once its author knows; the memory that they need we know.
-  const allowed = hard === 0 ? target : Math.min(target, hard);
+  const bounds = [
+    { hard: written.containerConcurrency || Number.POSITIVE_INFINITY, whose: 'manifest' },
+    { hard: current.containerConcurrency > 0 ? most : Number.POSITIVE_INFINITY, whose: 'cluster' },
+  ];
+  const [{ hard, whose } = { hard: 0, whose: '' }] = bounds.sort((a, b) => a.hard - b.hard);
+  const allowed = Math.min(hundredths(current.target * (1 + RAISE)), hard);
   if (allowed <= current.target) {
-    reasons.push(`containerConcurrency ${hard} of the manifest allows no more`);
+    reasons.push(`containerConcurrency ${hard} of the ${whose} allows no more`);
     return undefined;
   }
   reasons.push(`target raised by ${percent(allowed / current.target - 1)} from ${current.target} to ${allowed}`);

@@ -6,8 +6,10 @@
 import type { Fit } from '../domain/concurrency.ts';
 import type { Point } from '../domain/usage.ts';
 
-/** Fewer points than this say nothing. */
+/** Fewer points than this say nothing … */
 const FEWEST = 12;
+/** … and more say no more, while the slopes between them grow with their square. */
+const MOST = 100;
 /** The requests have to differ by so much, in the middle four fifths of the points, and by so much of their largest. */
 const LEAST_SPREAD = 1;
 const LEAST_SPREAD_RATIO = 0.25;
@@ -15,8 +17,9 @@ const LEAST_SPREAD_RATIO = 0.25;
 const LEAST_QUALITY = 0.5;
 
 /** @returns the line, as good or bad as it is; `undefined` when there are too few points for one */
-export function fitMemory(points: readonly Point[]): Fit | undefined {
-  if (points.length < FEWEST) return undefined;
+export function fitMemory(history: readonly Point[]): Fit | undefined {
+  if (history.length < FEWEST) return undefined;
+  const points = thinned(history);
   const sorted = points.map(({ requests }) => requests).sort(ascending);
   const tenth = Math.floor(points.length / 10);
   const apart = ((sorted.at(-1) ?? 0) - (sorted[0] ?? 0)) / 4;
@@ -58,6 +61,12 @@ export function distrust(fit: Fit | undefined): string | undefined {
 /** How many requests in flight fit into so many bytes; less than 0 where not even the base does. */
 export function carries({ base, slope }: Fit, bytes: number): number {
   return (bytes - base) / slope;
+}
+
+/** As many as are worth it, over the whole history. */
+function thinned(points: readonly Point[]): readonly Point[] {
+  const taken = (count: number) => Math.floor((count * MOST) / points.length);
+  return points.length <= MOST ? points : points.filter((_, index) => taken(index + 1) > taken(index));
 }
 
 function median(values: number[]): number {

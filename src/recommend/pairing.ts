@@ -11,10 +11,13 @@ import { type Finding, type Look, lookAtContainer, type Rules } from './containe
 
 import { coolsUntil, isSame } from './guards.ts';
 import { observe, proposeMemory, roundUp } from './memory.ts';
-import { lookAtService, type ServiceFinding, type ServiceLook } from './service.ts';
+import { lookAtService, type ServiceFinding, type ServiceLook, type ServiceRules } from './service.ts';
 
 /** Everything of a Service but what follows from its containers' looks. */
-export type ServiceAlone = Omit<ServiceLook, 'memory' | 'memoryDecidedAt' | 'killed'>;
+export type ServiceAlone = Omit<ServiceLook, 'memory' | 'memoryDecidedAt' | 'memoryDoubt' | 'killed'>;
+
+/** The rules of both. */
+export type PairRules = Rules & ServiceRules;
 
 export type ContainerAlone = { name: string; look: Look; fit?: Fit };
 
@@ -26,7 +29,7 @@ export type Pair = {
 export function lookAtPair(
   alone: ServiceAlone,
   containers: readonly ContainerAlone[],
-  rules: Rules,
+  rules: PairRules,
   now: number,
 ): Pair {
   const { standing } = alone;
@@ -34,11 +37,13 @@ export function lookAtPair(
   const look: ServiceLook = {
     ...alone,
     memory: containers.flatMap((one, index) => memoryNow(one, first[index]?.finding, rules)),
-    killed: containers.some(({ look }) => look.usage?.oomLimit !== undefined),
+    killed: containers.some(({ look }) => isKilled(look)),
   };
   const decided = containers.flatMap(({ look }) => [look.standing?.at ?? 0, look.applied?.at ?? 0]);
   const last = Math.max(0, ...decided);
   if (last > 0) look.memoryDecidedAt = last;
+  const doubtful = first.find(({ finding }) => finding.doubt !== undefined);
+  if (doubtful) look.memoryDoubt = `memory of ${doubtful.name}: ${doubtful.finding.doubt}`;
   const finding = lookAtService(look, rules, now);
   // A decision of this very look binds memory from now on.
   const { recommended, proposal } = finding;
@@ -47,7 +52,9 @@ export function lookAtPair(
     if (isNew && proposal?.direction === 'raise')
       return { from: 'falling', why: 'more requests in flight are to come' };
     if (proposal?.instead === name && recommended?.instead === name) return { from: 'rising', why: CHEAPER };
-    return undefined;
+    return isNew && proposal && !proposal.along
+      ? { from: 'falling', why: 'fewer requests in flight are to come' }
+      : undefined;
   };
   return {
     service: { look, finding },
@@ -82,6 +89,11 @@ function heldBy(
   return lowered && remembers && calm
     ? { from: 'rising', why: `${CHEAPER}: what is older than that does not count` }
     : undefined;
+}
+
+/** A kill at a limit that has been raised since says nothing about the one that runs. */
+function isKilled({ usage, current }: Look): boolean {
+  return usage?.oomLimit !== undefined && current.limit !== undefined && usage.oomLimit >= current.limit;
 }
 
 function lookWith({ name, look }: ContainerAlone, held: Look['held'], rules: Rules, now: number) {

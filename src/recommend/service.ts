@@ -7,6 +7,7 @@ import type { Change } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
 import {
   doubtLoad,
+  type EnoughLooks,
   type Observed,
   observeLoad,
   type Proposal,
@@ -20,7 +21,12 @@ import { percent } from './memory.ts';
 import { cooldownOf } from './step.ts';
 import { type Aftermath, isOnTrial, settle, slowed } from './take-back.ts';
 
-export type ServiceRules = { hysteresisRatio: number; stepRatio: number; cooldownSeconds: number };
+export type ServiceRules = {
+  hysteresisRatio: number;
+  stepRatio: number;
+  cooldownSeconds: number;
+  enoughLooks: EnoughLooks;
+};
 
 /** Numbers of requests, and when they were decided (milliseconds since the epoch). */
 export type DecidedKnobs = Wanted & {
@@ -40,6 +46,10 @@ export type AppliedKnobs = Wanted & {
 export type ServiceLook = ServiceFacts & {
   /** why the autoscaler's target is none of ours (another metric, another class, unknown defaults) */
   foreign?: string;
+  /** why requests could not be read at all: what was decided stands */
+  unread?: string;
+  /** why the memory of one of its containers may not fall: then requests may not rise either */
+  memoryDoubt?: string;
   /** what a person fixed by an override */
   fixed: Knobs;
   standing?: DecidedKnobs;
@@ -47,7 +57,7 @@ export type ServiceLook = ServiceFacts & {
   enforced: boolean;
   /** what runs is not what the manifest says */
   ours: boolean;
-  /** a container was OOM killed lately */
+  /** a container was OOM killed lately, at the limit that runs */
   killed: boolean;
   /** when the memory of one of its containers was decided about last (milliseconds since the epoch) */
   memoryDecidedAt?: number;
@@ -66,16 +76,23 @@ export type ServiceFinding = {
 };
 
 export function lookAtService(look: ServiceLook, rules: ServiceRules, now: number): ServiceFinding {
-  const { fixed, enforced, applied, aftermath = {} } = look;
+  const { fixed, enforced, standing, applied, aftermath = {}, unread } = look;
   if (look.foreign !== undefined) return { changes: [], rationale: look.foreign };
+  if (unread !== undefined) {
+    const decided = { ...(standing && { recommended: standing }), ...(enforced && applied && { applied }) };
+    return { ...decided, changes: [], doubt: unread, rationale: `${unread}: what was decided stands` };
+  }
   const observed = observeLoad(look.load);
   const finding: ServiceFinding = { changes: [], rationale: '', ...(observed && { observed }) };
-  const why = doubtLoad(look.load);
+  const why = doubtLoad(look.load, rules.enoughLooks) ?? look.memoryDoubt;
   if (why) finding.doubt = why;
   const reasons: string[] = [];
   const proposal = proposeKnobs(look, reasons);
   if (proposal) finding.proposal = proposal;
   if (fixed.target !== undefined) {
+    // The bound stays, but a person who wants more than it gets more.
+    const bound = fixed.containerConcurrency === undefined ? applied?.containerConcurrency : undefined;
+    if (enforced && applied && bound !== undefined && bound >= fixed.target) finding.applied = applied;
     finding.rationale = [...reasons, `an override fixes the target at ${fixed.target}`].join('; ');
     return finding;
   }
@@ -94,7 +111,9 @@ export function lookAtService(look: ServiceLook, rules: ServiceRules, now: numbe
   }
   if (enforced && (revision.recommended || applied)) {
     const settled = applied && settle(applied, aftermath, rules, now);
-    const step = revision.recommended && stepKnobs(look, revision.recommended, settled, why !== undefined, rules, now);
+    const step =
+      revision.recommended &&
+      stepKnobs(look, revision.recommended, settled, why !== undefined || look.killed, rules, now);
     const stands = step?.applied ?? settled;
     if (stands) finding.applied = stands;
     if (step?.isNew) finding.changes.push({ change: 'applied', rationale: step.reasons.join('; ') });
@@ -114,9 +133,9 @@ function revise(
   now: number,
   reasons: string[],
 ): Revision {
-  const { standing, current } = look;
+  const { standing, current, fixed } = look;
   const stands: Revision = { isNew: false, ...(standing && { recommended: standing }) };
-  const reached = standing && standing.target === current.target;
+  const reached = standing && isReached(standing, look);
   if (!proposal) {
     if (!standing || reached || doubt) return stands;
     if (cools(look, rules, now, reasons)) return stands;
@@ -124,19 +143,23 @@ function revise(
     const hard = standing.containerConcurrency !== undefined && { containerConcurrency: current.containerConcurrency };
     return { recommended: { target: current.target, ...hard, at: now }, isNew: true };
   }
-  if (proposal.direction === 'raise' && doubt) return stands;
-  if (look.fixed.containerConcurrency !== undefined) delete proposal.wanted.containerConcurrency;
-  const rises = proposal.direction === 'raise' && look.memory.find(({ moves }) => moves === 'up');
-  if (rises) {
-    reasons.push(`memory of ${rises.container} rises: one direction at a time`);
-    return stands;
-  }
-  const { target } = proposal.wanted;
-  if (standing && !reached && sameSide(standing, target, current)) {
-    if (Math.abs(target - standing.target) <= standing.target * rules.hysteresisRatio) {
-      reasons.push(`within ${percent(rules.hysteresisRatio)} of the standing ${standing.target}: kept`);
+  if (fixed.containerConcurrency !== undefined) delete proposal.wanted.containerConcurrency;
+  if (isReached(proposal.wanted, look)) return stands;
+  if (proposal.direction === 'raise') {
+    if (doubt) return stands;
+    if (look.killed) {
+      reasons.push('a container was OOM killed at the limit that runs: no more requests');
       return stands;
     }
+    const rises = look.memory.find(({ moves }) => moves === 'up');
+    if (rises) {
+      reasons.push(`memory of ${rises.container} rises: one direction at a time`);
+      return stands;
+    }
+  }
+  if (standing && isKept(proposal.wanted, standing, look, rules)) {
+    reasons.push(`within ${percent(rules.hysteresisRatio)} of the standing ${shownKnobs(standing)}: kept`);
+    return stands;
   }
   if (cools(look, rules, now, reasons, proposal.along)) return stands;
   const { wanted, instead } = proposal;
@@ -162,8 +185,22 @@ function cools(
   return busy !== undefined;
 }
 
-function sameSide(standing: Wanted, target: number, { target: current }: Wanted): boolean {
-  return Math.sign(standing.target - current) === Math.sign(target - current);
+/** Whether that is what runs; a bound that a person fixes is none of ours. */
+function isReached({ target, containerConcurrency: hard }: Wanted, { current, fixed }: ServiceLook): boolean {
+  const bounds = fixed.containerConcurrency === undefined ? hard : undefined;
+  return target === current.target && (bounds ?? current.containerConcurrency) === current.containerConcurrency;
+}
+
+/** Whether what stands is close enough: a target on the same side of what runs, or the same target and a bound. */
+function isKept(wanted: Wanted, standing: Wanted, look: ServiceLook, { hysteresisRatio }: ServiceRules): boolean {
+  const isNear = (to: number, from: number) => Math.abs(to - from) <= from * hysteresisRatio;
+  const { target: runs } = look.current;
+  if (wanted.target === runs) {
+    const [to = 0, from = 0] = [wanted.containerConcurrency, standing.containerConcurrency];
+    return standing.target === runs && isNear(to, from);
+  }
+  const sameSide = Math.sign(standing.target - runs) === Math.sign(wanted.target - runs);
+  return sameSide && isNear(wanted.target, standing.target);
 }
 
 type Step = { applied: AppliedKnobs; isNew: boolean; reasons: string[] };

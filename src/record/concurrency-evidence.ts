@@ -25,7 +25,7 @@ export function writeKnobEvidence(
   settings: Readonly<Record<string, string>>,
 ): KnobEvidence {
   const { load, current, written, memory, most, atMaxScale, foreign: _, fixed, enforced, ours, ...rest } = look;
-  const { standing, applied, memoryDecidedAt, killed, aftermath, ...others } = rest;
+  const { standing, applied, memoryDecidedAt, memoryDoubt, killed, aftermath, unread: __, ...others } = rest;
   // A field that a look gets one day has to be written down here, and read below.
   others satisfies Record<string, never>;
   const evidence: KnobEvidence = { ...key, current, memory: memory.map(writeMemory), most };
@@ -34,6 +34,7 @@ export function writeKnobEvidence(
   if (KNOBS.some((knob) => written[knob] !== undefined)) evidence.manifest = written;
   if (KNOBS.some((knob) => fixed[knob] !== undefined)) evidence.override = fixed;
   if (memoryDecidedAt !== undefined) evidence.memory_decided_at = new Date(memoryDecidedAt).toISOString();
+  if (memoryDoubt !== undefined) evidence.memory_doubt = memoryDoubt;
   if (standing) evidence.recommended = knobDecision(standing);
   if (applied) evidence.applied = appliedKnobs(applied);
   for (const [name, says] of Object.entries({
@@ -73,6 +74,7 @@ export function readKnobEvidence(evidence: KnobEvidence): ServiceLook {
   if (applied) look.applied = applied;
   const [decided, since] = [moment(evidence.memory_decided_at), moment(evidence.aftermath?.since)];
   if (!Number.isNaN(decided)) look.memoryDecidedAt = decided;
+  if (evidence.memory_doubt !== undefined) look.memoryDoubt = evidence.memory_doubt;
   const unavailable = evidence.aftermath?.unavailable;
   if (!Number.isNaN(since)) look.aftermath = { since, ...(unavailable !== undefined && { unavailable }) };
   return look;

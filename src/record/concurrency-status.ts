@@ -143,8 +143,8 @@ function isSet(knobs: Knobs): boolean {
 
 /** The target that a person should know first, per Service: override, applied, recommended, else what counts now. */
 function column(services: ServiceStatus[]): string | undefined {
-  const values = services.flatMap(({ workload, applied, recommended, current }) => {
-    const target = applied?.target ?? recommended?.target ?? current.target;
+  const values = services.flatMap(({ workload, override, applied, recommended, current }) => {
+    const target = override?.target ?? applied?.target ?? recommended?.target ?? current.target;
     return target === undefined ? [] : [{ name: workload.slice(workload.indexOf('/') + 1), value: target }];
   });
   return values.length <= 1 ? values[0]?.value.toString() : columnOf(values);

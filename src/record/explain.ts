@@ -19,6 +19,7 @@ import { FIELDS, type Pair, sameMemory } from '../domain/workload.ts';
 import { type Finding, lookAtContainer, type Rules } from '../recommend/container.ts';
 import { type Applied, pair } from '../recommend/guards.ts';
 import { observe } from '../recommend/memory.ts';
+import type { PairRules } from '../recommend/pairing.ts';
 import { findEvidence, quantities, readEvidence } from './evidence.ts';
 import { explainConcurrency } from './explain-concurrency.ts';
 import { type Line, lineOf, wrongLine } from './lines.ts';
@@ -56,7 +57,7 @@ export type Explanation = {
 export function explain(
   record: RecordResource,
   running: Running[] | undefined,
-  rulesFrom: (changed: Record<string, string>) => Rules,
+  rulesFrom: (changed: Record<string, string>) => PairRules,
   byVpa = false,
 ): Explanation {
   const { namespace, name } = record.metadata;

@@ -134,7 +134,7 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
     const found = looks.map((look, index) => findingOf(workload, look, pair?.containers[index], context));
     report.containers.push(...found);
     const service = pair && { workload: workload.ref, ...pair.service };
-    if (service) report.services?.push(service);
+    if (service && load) report.services?.push(service);
     if (hold) looked.rollouts.push({ workload, entry: waits(last, hold.reason, hold.detail), decidedAt: 0 });
     else if (enforced && !byVpa) {
       looked.rollouts.push(lookAtRollout(workload, found, service, last, progress, tuning, around));
@@ -229,23 +229,25 @@ function lookOf(
   return { container, current, override, look };
 }
 
-/** Memory and concurrency of a Knative Service together; `undefined` for anything else, and where nothing is known of requests. */
+/** Memory and concurrency of a Knative Service together; `undefined` for anything else. */
 function lookAtConcurrency(
   workload: Workload,
   looks: Before[],
   record: RecordResource,
-  { load, knative, knativeDefaults, tuning, enforced, byVpa, aftermath, rules, now }: OfContainer,
+  { load, loadTrouble, knative, knativeDefaults, tuning, enforced, byVpa, aftermath, rules, now }: OfContainer,
 ): ReturnType<typeof lookAtPair> | undefined {
-  if (!load || !workload.revisions) return undefined;
+  if (!workload.revisions) return undefined;
+  const found = load?.loads.get(`${workload.namespace}/${workload.ref}`);
   const alone = readService(workload, {
-    ...{ loads: load.loads, tuning, bounds: knative, defaults: knativeDefaults, aftermath },
+    ...{ load: found, tuning, bounds: knative, defaults: knativeDefaults, aftermath },
     previous: previousConcurrency(record.status),
     // VPA knows no requests.
     enforced: enforced && !byVpa,
   });
-  const points = load.loads.get(`${workload.namespace}/${workload.ref}`)?.points ?? {};
+  // What was decided binds memory, and its own rollout, also while nothing is known of requests.
+  if (!load) alone.unread = loadTrouble ?? 'requests are not read';
   const containers = looks.map(({ container: { name }, look }) => {
-    const fit = fitMemory(points[name] ?? []);
+    const fit = fitMemory(found?.points[name] ?? []);
     return { name, look, ...(fit && { fit }) };
   });
   return lookAtPair(alone, containers, rules, now);

@@ -140,3 +140,14 @@ t.test('nothing fires in between', async (t) => {
   t.equal(proposed(serviceLook()), undefined);
   t.equal(said(serviceLook()), '77 in flight (p95) where 70 are aimed at: nothing to change');
 });
+
+t.test('a raise goes no further than the hard limit that the cluster allows', async (t) => {
+  const bound = (hard: number, most: number) =>
+    queuedLook({ current: running(100, { containerConcurrency: hard }), most });
+  t.strictSame(proposed(bound(100, 1000)), { target: 120, containerConcurrency: 120 });
+  t.strictSame(proposed(bound(100, 110)), { target: 110, containerConcurrency: 110 });
+  t.match(said(bound(100, 110)), /target raised by 10% from 100 to 110/);
+  t.equal(proposed(bound(100, 100)), undefined);
+  t.match(said(bound(100, 100)), /containerConcurrency 100 of the cluster allows no more/);
+  t.strictSame(proposed(bound(0, 110)), { target: 120 }, 'without a hard limit there is none to raise');
+});

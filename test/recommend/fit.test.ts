@@ -52,3 +52,10 @@ t.test('how many requests fit into so many bytes', async (t) => {
   t.equal(carries(line(), 300 * Mi), 100);
   t.equal(carries(line(), 50 * Mi), -25, 'not even the base does');
 });
+
+t.test('of a long history a hundred moments, evenly spaced, make the line', async (t) => {
+  const fit = fitMemory(moments(20_000, 0, 70));
+  t.match(fit, { base: 100 * Mi, slope: 2 * Mi, quality: 1, samples: 100 });
+  t.equal(fitMemory(moments(100, 0, 70))?.samples, 100);
+  t.equal(fitMemory(moments(99, 0, 70))?.samples, 99);
+});

@@ -22,8 +22,8 @@ const service = (inFlight: number, more: Partial<ServiceAlone> = {}): ServiceAlo
   ...{ written: {}, most: 1000, atMaxScale: false, fixed: {}, enforced: true, ours: false },
   ...more,
 });
-const pair = (alone: ServiceAlone, one: ContainerAlone) => {
-  const { service, containers } = lookAtPair(alone, [one], RULES, NOW);
+const pair = (alone: ServiceAlone, ...all: ContainerAlone[]) => {
+  const { service, containers } = lookAtPair(alone, all, RULES, NOW);
   return { requests: service.finding, memory: containers[0]?.finding, held: containers[0]?.look.held?.from };
 };
 
@@ -81,4 +81,48 @@ t.test('what requests needed before there were fewer of them is no reason for me
   const before = { ...applied, at: NOW - 6 * HOUR };
   const old = service(60, { applied: before, standing: { ...before, instead: 'function' }, current: running(90) });
   t.equal(pair(old, container(usage(400, 700))).held, undefined, 'as long as the long window remembers');
+});
+
+const WAITING = loadWindow(40, { queue: 3 });
+const waiting = (more: Partial<ServiceAlone> = {}) =>
+  service(40, { load: { short: WAITING, long: WAITING, partial: false }, ...more });
+
+t.test('requests do not rise on memory that may not fall', async (t) => {
+  const well = container(usage(200, 200));
+  t.equal(pair(waiting(), well).requests.recommended?.target, 120);
+  const young = usage(200, 200);
+  const few = { ...young, short: windowOf(100, 110, 200, 3), long: windowOf(100, 110, 200, 3) };
+  t.match(pair(waiting(), container(few)).requests, {
+    doubt: /^memory of function: only 3 of/,
+    recommended: undefined,
+  });
+  const unseen = { ...container(usage(200, 200)), name: 'proxy' };
+  unseen.look = { ...unseen.look, usage: undefined };
+  t.match(pair(waiting(), well, unseen).requests, { doubt: 'memory of proxy: no samples', recommended: undefined });
+});
+
+t.test('a kill counts against more requests as long as its limit runs', async (t) => {
+  const at = (oomLimit: number) => ({ ...usage(200, 200), oomLimit: oomLimit * Mi });
+  t.equal(pair(waiting(), container(at(512))).requests.recommended, undefined);
+  t.equal(pair(waiting(), container(at(300))).requests.recommended?.target, 120, 'the limit was raised since');
+  const applied = { target: 120, at: NOW - 10 * MINUTE, previous: { target: 100 } };
+  const raised = { applied, standing: { target: 120, at: applied.at }, aftermath: { since: applied.at } };
+  const after = (oomLimit: number) => pair(waiting({ ...raised, current: running(120) }), container(at(oomLimit)));
+  t.match(after(512).requests.applied, { target: 100, takenBack: true });
+  t.equal(after(511).requests.applied?.target, 120, 'a kill from before is no fault of the raise');
+});
+
+t.test('where requests are lowered, no memory falls in the same look', async (t) => {
+  const full = { ...usage(500, 500), long: windowOf(300, 450, 500), short: windowOf(300, 450, 500) };
+  const idle = {
+    ...container(usage(100, 100), { current: values(1024, 2048), written: values(1024, 2048) }),
+    name: 'idle',
+  };
+  const { service: found, containers } = lookAtPair(service(77), [container(full), idle], RULES, NOW);
+  t.equal(found.finding.recommended?.target, 90);
+  t.strictSame(
+    containers.map(({ look }) => look.held?.from),
+    ['rising', 'falling'],
+  );
+  t.strictSame(containers[1]?.finding.changes, []);
 });

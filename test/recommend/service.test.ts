@@ -1,10 +1,13 @@
 import t from 'tap';
+import { Mi } from '../../src/domain/quantity.ts';
 import { lookAtService, type ServiceLook } from '../../src/recommend/service.ts';
 import { MINUTE, NOW, RULES } from './rules.ts';
-import { loadWindow, memoryNow, nearLook, queuedLook, running, serviceLook } from './services.ts';
+import { FIT, loadWindow, memoryNow, nearLook, queuedLook, running, serviceLook } from './services.ts';
 
 const look = (of: ServiceLook, now = NOW) => lookAtService(of, RULES, now);
 const HOUR = 60 * MINUTE;
+/** A line by which the limit of 512Mi carries so many requests without coming near. */
+const FIT_OF = (carried: number) => ({ ...FIT, slope: (512 * 0.9 * Mi - FIT.base) / carried });
 
 t.test('a first recommendation says what and why', async (t) => {
   const { recommended, changes, rationale } = look(nearLook(77));
@@ -22,6 +25,14 @@ t.test('data that can be doubted may lower, never raise', async (t) => {
     ['no requests were recorded in the short window', { long: loadWindow(40, { queue: 3 }), partial: false }],
     ['no requests were recorded in the long window yet', { short: loadWindow(40, { queue: 3 }), partial: false }],
     ['no requests were recorded', { partial: false }],
+    [
+      'only 4 of the 5 looks at requests that the short window needs',
+      { ...queuedLook().load, short: loadWindow(40, { queue: 3, samples: 4 }), partial: false },
+    ],
+    [
+      'only 1 of the 2 looks at requests that the long window needs',
+      { ...queuedLook().load, long: loadWindow(40, { queue: 3, samples: 1 }), partial: false },
+    ],
   ];
   for (const [why, load] of doubtful) {
     const found = look(queuedLook({ load, enforced: true }));
@@ -33,6 +44,52 @@ t.test('data that can be doubted may lower, never raise', async (t) => {
   const standing = { target: 120, at: NOW - HOUR };
   const load = { short: loadWindow(40), partial: false };
   t.equal(look(queuedLook({ standing, load, enforced: true })).applied, undefined, 'nor apply what was decided before');
+});
+
+t.test('as many looks as are asked for are enough', async (t) => {
+  const load = {
+    ...{ short: loadWindow(40, { queue: 3, samples: 5 }), long: loadWindow(40, { queue: 3, samples: 2 }) },
+    partial: false,
+  };
+  t.equal(look(queuedLook({ load })).doubt, undefined);
+  t.equal(look(queuedLook({ load })).recommended?.target, 120);
+});
+
+t.test('memory that cannot be trusted to fall is none that lets requests rise', async (t) => {
+  const doubtful = queuedLook({ memoryDoubt: 'memory of function: no samples', enforced: true });
+  t.match(look(doubtful), { doubt: 'memory of function: no samples', recommended: undefined, applied: undefined });
+  const standing = { target: 120, at: NOW - HOUR };
+  t.equal(look({ ...doubtful, standing }).applied, undefined, 'nor by what was decided before');
+  t.equal(look(nearLook(77, { memoryDoubt: 'no samples' })).recommended?.target, 90, 'they may fall');
+});
+
+t.test('after an OOM kill at the limit that runs, no more requests', async (t) => {
+  const killed = queuedLook({ killed: true, enforced: true });
+  t.strictSame([look(killed).recommended, look(killed).applied], [undefined, undefined]);
+  t.match(look(killed).rationale, /a container was OOM killed at the limit that runs: no more requests/);
+  const standing = { target: 120, at: NOW - HOUR };
+  t.equal(look({ ...killed, standing }).applied, undefined, 'nor by what was decided before');
+});
+
+t.test('a bound alone is decided once, not again after each cooldown', async (t) => {
+  const rising = nearLook(77, { memory: [memoryNow(500, { moves: 'up' })] });
+  const first = look(rising);
+  t.match(first.recommended, { target: 100, containerConcurrency: 100 });
+  const later = (more: Partial<ServiceLook> = {}) =>
+    look({ ...rising, standing: { target: 100, containerConcurrency: 100, at: NOW - HOUR }, ...more });
+  t.strictSame(later().changes, [], 'as it stands');
+  t.strictSame(later({ current: running(100, { containerConcurrency: 100 }) }).changes, [], 'as it runs');
+  t.strictSame(look({ ...rising, fixed: { containerConcurrency: 50 } }).changes, [], 'where a person fixes the bound');
+  const fitted = (carried: number) => nearLook(77, { memory: [memoryNow(500, { fit: FIT_OF(carried), moves: 'up' })] });
+  const standing = { target: 100, containerConcurrency: 100, at: NOW - HOUR };
+  t.strictSame(look({ ...fitted(120), standing }).changes, [], 'the line carries more than the target');
+});
+
+t.test('a bound that nothing asks for any more is no recommendation any more', async (t) => {
+  const standing = { target: 100, containerConcurrency: 100, at: NOW - HOUR };
+  t.match(look(serviceLook({ standing })).recommended, { target: 100, containerConcurrency: 0 });
+  const runs = serviceLook({ standing, current: running(100, { containerConcurrency: 100 }) });
+  t.equal(look(runs).recommended, standing, 'one that runs stays');
 });
 
 t.test('what stands is kept within the hysteresis, and not revised within the cooldown', async (t) => {
@@ -60,7 +117,7 @@ t.test('when nothing is to change any more, what runs is what is recommended', a
     'after a cooldown',
   );
   t.equal(
-    look(serviceLook({ standing, current: running(80) })).recommended,
+    look(serviceLook({ standing, current: running(80, { containerConcurrency: 100 }) })).recommended,
     standing,
     'what runs is what was recommended',
   );
@@ -84,6 +141,28 @@ t.test('a person who fixes the target decides; one who fixes the bound decides a
   t.strictSame([fixed.recommended, fixed.applied, fixed.changes], [undefined, undefined, []]);
   t.match(fixed.rationale, /an override fixes the target at 50/);
   t.strictSame(look(nearLook(77, { fixed: { containerConcurrency: 7 } })).recommended, { target: 90, at: NOW });
+});
+
+t.test('a person who fixes the target keeps the bound that is applied, where it allows as much', async (t) => {
+  const applied = { target: 75, containerConcurrency: 100, at: NOW - HOUR };
+  const kept = (target: number) => look(nearLook(60, { fixed: { target }, applied, enforced: true })).applied;
+  t.strictSame(kept(100), applied);
+  t.equal(kept(101), undefined, 'a person who wants more gets it');
+  t.equal(look(nearLook(60, { fixed: { target: 50 }, applied })).applied, undefined, 'only under enforcement');
+  const both = { target: 50, containerConcurrency: 60 };
+  t.equal(look(nearLook(60, { fixed: both, applied, enforced: true })).applied, undefined, 'who fixes both, has both');
+  const soft = { target: 75, at: NOW - HOUR };
+  t.equal(look(nearLook(60, { fixed: { target: 50 }, applied: soft, enforced: true })).applied, undefined);
+});
+
+t.test('while requests cannot be read, what was decided stands, and no step is taken', async (t) => {
+  const standing = { target: 50, at: NOW - HOUR };
+  const applied = { target: 70, at: NOW - HOUR };
+  const blind = { unread: 'Prometheus is away', standing, applied, current: running(70) };
+  t.match(look(serviceLook({ ...blind, enforced: true })), {
+    ...{ recommended: standing, applied, changes: [], doubt: 'Prometheus is away' },
+  });
+  t.equal(look(serviceLook(blind)).applied, undefined, 'only under enforcement');
 });
 
 t.test('what scales by something else is left alone, and says so', async (t) => {

@@ -223,6 +223,50 @@ t.test('a raise is not asked for on data that can be doubted', async (t) => {
   t.match(said(doubted), 'target 50');
 });
 
+const AWAY = {
+  load: async () => {
+    throw new Error('Prometheus is away');
+  },
+};
+/** Decided under a strategy that asks for nothing, so that it waits. */
+async function waiting(usage: Parameters<PlayedCluster['work']>[0], wanted: Loads, settings = {}) {
+  const cluster = served(service('256Mi/512Mi', settings));
+  await cluster.work(usage, NOW, { load: async () => wanted, strategy: 'admission' });
+  return cluster;
+}
+
+t.test('nor is one that waits asked for while requests cannot be read', async (t) => {
+  const raise = await load(20, 5)();
+  const cluster = await waiting(idle, raise, { target: 50 });
+  await cluster.work(idle, NOW + MINUTE, AWAY);
+  t.strictSame(cluster.asked, []);
+  t.match(rollout(cluster), { state: 'Waiting', reason: 'doubtful-data' });
+  await cluster.work(idle, NOW + 2 * MINUTE, { load: async () => raise });
+  t.match(said(cluster), 'target 60');
+});
+
+t.test('the pods that a lower target brings are counted also while requests cannot be read', async (t) => {
+  const cluster = await waiting(tight, await BUSY.load());
+  const status = { hard: { 'limits.memory': '4Gi' }, used: { 'limits.memory': '3073Mi' } };
+  cluster.surroundings.quotas = [{ metadata: { namespace: 'shop', name: 'q' }, status }];
+  await cluster.work(tight, NOW + MINUTE, AWAY);
+  t.match(rollout(cluster), { state: 'Waiting', reason: 'quota' });
+  cluster.surroundings.quotas = [];
+  await cluster.work(tight, NOW + 2 * MINUTE, AWAY);
+  t.equal(said(cluster), LOWERED, 'fewer requests may come');
+});
+
+t.test('memory does not fall after a raise, though requests cannot be read any more', async (t) => {
+  const cluster = served(service('1Gi/2Gi', { target: 50 }));
+  await cluster.work(idle, NOW, { load: load(20, 5) });
+  t.match(said(cluster), 'target 60');
+  const recommended = () => cluster.status('orders')?.containers[0]?.recommended;
+  for (const minute of [1, 29]) await cluster.work(idle, NOW + minute * MINUTE, AWAY);
+  t.equal(recommended(), undefined);
+  await cluster.work(idle, NOW + 30 * MINUTE, AWAY);
+  t.match(recommended(), { limit: '368Mi' }, 'for a cooldown');
+});
+
 t.test('a ResourceQuota without room for the pods that a lower target brings: it waits', async (t) => {
   const cluster = served();
   const hard = { 'limits.memory': '4Gi' };

@@ -111,6 +111,15 @@ t.test('a Service that scales by something else is named', async (t) => {
   t.equal((await told(rps)).services[0]?.recommended, undefined);
 });
 
+t.test("a person's target is the first that is shown", async (t) => {
+  const overridden = served();
+  overridden.setRecord('orders', ({ spec }) => {
+    spec.nfr.knative_tuning = { overrides: { annotations: { 'autoscaling.knative.dev/target': '50' } } };
+  });
+  await overridden.work(tight, NOW, requests(77));
+  t.match(await told(overridden), { target: '50', services: [{ source: 'override', override: { target: 50 } }] });
+});
+
 t.test('switched off for the record, nothing is decided', async (t) => {
   const cluster = served(service(), { enabled: false });
   await cluster.work(tight, NOW, requests(77));
