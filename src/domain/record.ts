@@ -196,6 +196,8 @@ export type Backtest = {
   message: string;
   /** how many containers were replayed */
   containers: number;
+  /** a fingerprint of them and of what their manifests said */
+  tried?: string;
   /** OOM kills, by the manifests and with tuning; absent where there was too little to judge by */
   kills?: { manifest: number; tuned: number };
   /** the rules' settings that were not at their defaults, by variable */

@@ -20,20 +20,25 @@ const LEAST_QUALITY = 0.5;
 export function fitMemory(history: readonly Point[]): Fit | undefined {
   if (history.length < FEWEST) return undefined;
   const points = thinned(history);
-  const sorted = points.map(({ requests }) => requests).sort(ascending);
+  const sorted = Float64Array.from(points, ({ requests }) => requests).sort();
   const tenth = Math.floor(points.length / 10);
   const apart = ((sorted.at(-1) ?? 0) - (sorted[0] ?? 0)) / 4;
-  const slopes: number[] = [];
+  // Plain loops over plain numbers: there is a slope for each pair, of each container, in each look.
+  const slopes = new Float64Array((points.length * (points.length - 1)) / 2);
+  let found = 0;
   for (const [i, a] of points.entries()) {
-    for (const b of points.slice(i + 1)) {
+    for (let j = i + 1; j < points.length; j += 1) {
+      const b = points[j] as Point;
       const between = b.requests - a.requests;
-      if (Math.abs(between) >= apart && between !== 0) slopes.push((b.bytes - a.bytes) / between);
+      if (Math.abs(between) < apart || between === 0) continue;
+      slopes[found] = (b.bytes - a.bytes) / between;
+      found += 1;
     }
   }
-  if (slopes.length === 0) return undefined;
-  const slope = median(slopes);
-  const base = median(points.map(({ requests, bytes }) => bytes - slope * requests));
-  const middle = median(points.map(({ bytes }) => bytes));
+  if (found === 0) return undefined;
+  const slope = median(slopes.subarray(0, found));
+  const base = median(Float64Array.from(points, ({ requests, bytes }) => bytes - slope * requests));
+  const middle = median(Float64Array.from(points, ({ bytes }) => bytes));
   const differs = total(points.map(({ bytes }) => Math.abs(bytes - middle)));
   const left = total(points.map(({ requests, bytes }) => Math.abs(bytes - base - slope * requests)));
   return {
@@ -69,8 +74,9 @@ function thinned(points: readonly Point[]): readonly Point[] {
   return points.length <= MOST ? points : points.filter((_, index) => taken(index + 1) > taken(index));
 }
 
-function median(values: number[]): number {
-  const sorted = values.sort(ascending);
+/** Sorts them. */
+function median(values: Float64Array): number {
+  const sorted = values.sort();
   const half = Math.floor(sorted.length / 2);
   const high = sorted[half] ?? 0;
   return sorted.length % 2 === 1 ? high : ((sorted[half - 1] ?? 0) + high) / 2;
@@ -82,8 +88,4 @@ export function hundredths(value: number): number {
 
 function total(values: number[]): number {
   return values.reduce((sum, value) => sum + value, 0);
-}
-
-function ascending(a: number, b: number): number {
-  return a - b;
 }

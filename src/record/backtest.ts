@@ -6,6 +6,8 @@ import { moment } from './read-back.ts';
 export type Judged = {
   /** containers whose limit tuning would set */
   containers: number;
+  /** a fingerprint of them and of what their manifests say */
+  tried: string;
   /** the rules' settings that differ from their defaults, by variable */
   settings: Readonly<Record<string, string>>;
 };
@@ -23,7 +25,7 @@ const LONGEST_MS = 7 * DAY_MS;
 export function unproven(verdict: Backtest | undefined, judged: Judged, now: number): string | undefined {
   if (judged.containers === 0) return undefined;
   if (!verdict) return 'it has not been made yet';
-  if (!isAbout(verdict, judged)) return `the last one, of ${verdict.at}, was of other containers or settings`;
+  if (!isAbout(verdict, judged)) return `the last one, of ${verdict.at}, was of other containers, values or settings`;
   if (!(ageOf(verdict, now) < LONGEST_MS)) return `the last one, of ${verdict.at}, is too old`;
   return verdict.passed ? undefined : verdict.message;
 }
@@ -34,9 +36,11 @@ export function isDue(verdict: Backtest | undefined, judged: Judged, now: number
   return !(ageOf(verdict, now) < (verdict.kills ? AGAIN_MS.judged : AGAIN_MS.unknown));
 }
 
-function isAbout(verdict: Backtest, { containers, settings }: Judged): boolean {
+function isAbout(verdict: Backtest, { containers, tried, settings }: Judged): boolean {
   const text = (values: Readonly<Record<string, string>>) => JSON.stringify(Object.entries(values).sort());
-  return verdict.containers === containers && text(verdict.settings ?? {}) === text(settings);
+  // One from before fingerprints were kept is made again within a day.
+  const same = verdict.tried === undefined ? verdict.containers === containers : verdict.tried === tried;
+  return same && text(verdict.settings ?? {}) === text(settings);
 }
 
 /** In milliseconds. One from the future (a clock, a hand) is no verdict. */

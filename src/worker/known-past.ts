@@ -1,4 +1,5 @@
 /** What is known of a record's past, what follows from it, and what should be read of it next. */
+import { createHash } from 'node:crypto';
 import { overrideOf } from '../domain/ladder.ts';
 import type { Backtest, MemoryStatus } from '../domain/record.ts';
 import type { Pair } from '../domain/workload.ts';
@@ -31,14 +32,14 @@ export function knownPast(past: Past, required: boolean, log: Log): Known {
   const kills = createTurns({ ask: past.kills, goodForMs: HOUR_MS, log });
   if (!required) return { kills };
   const trial = async (question: Trial, now: number): Promise<Backtest> => {
-    const { containers, settings, standing } = question;
+    const { containers, tried, settings, standing } = question;
     const verdict = await past.trial(question, now).catch((error): Verdict => {
       // A Prometheus that is away takes nothing back.
       if (standing?.passed) throw error;
       return { passed: false, message: `its history could not be read: ${reason(error)}` };
     });
     return {
-      ...{ passed: verdict.passed, at: new Date(now).toISOString(), message: verdict.message, containers },
+      ...{ passed: verdict.passed, at: new Date(now).toISOString(), message: verdict.message, containers, tried },
       ...(verdict.kills && { kills: verdict.kills }),
       ...(Object.keys(settings).length > 0 && { settings }),
     };
@@ -64,18 +65,24 @@ export function pastOf(
     if (now - since >= HOUR_MS) asks.kills = [key, { namespace, workloads, since }];
   }
   if (!known.trials || !wished) return { told, asks };
-  const tried = workloads.flatMap(({ ref, name: workload, containers }) =>
+  const replayed = workloads.flatMap(({ ref, name: workload, containers }) =>
     containers
       // A limit that a person has fixed stays, with tuning and without.
       .filter((container) => overrideOf(tuning, workload, container.name).limit === undefined)
       .map(({ name, written }) => ({ workload: ref, name, manifest: inPod(written, defaults) })),
   );
-  const judged = { containers: tried.length, settings: rules.changed };
-  const key = JSON.stringify([namespace, name, tried]);
+  const judged = { containers: replayed.length, tried: fingerprint(replayed), settings: rules.changed };
+  const key = `${namespace}/${name} ${judged.tried}`;
   const verdict = known.trials.latest(key) ?? previous?.backtest;
   if (verdict) told.backtest = verdict;
   if (isDue(verdict, judged, now))
-    asks.trial = [key, { namespace, workloads, tried, ...judged, ...(verdict && { standing: verdict }) }];
+    asks.trial = [key, { namespace, workloads, replayed, ...judged, ...(verdict && { standing: verdict }) }];
   const why = unproven(verdict, judged, now);
   return { told, asks, ...(why !== undefined && { unproven: why }) };
+}
+
+/** Short, because it stands in the status. */
+function fingerprint(replayed: TrialQuestion['replayed']): string {
+  const sorted = replayed.toSorted((a, b) => (`${a.workload}/${a.name}` < `${b.workload}/${b.name}` ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 16);
 }

@@ -11,7 +11,7 @@ import type { Workload } from './workloads.ts';
 /** Whose past it is. */
 type Of = { namespace: string; workloads: readonly Pick<Workload, 'ref' | 'deployments'>[] };
 export type KillsQuestion = Of & { /** milliseconds since the epoch */ since: number };
-export type TrialQuestion = Of & { tried: { workload: string; name: string; manifest: Pair<number> }[] };
+export type TrialQuestion = Of & { replayed: { workload: string; name: string; manifest: Pair<number> }[] };
 
 export type Past = {
   /** @returns `undefined` where Prometheus does not reach back an hour before tuning */
@@ -65,7 +65,7 @@ export function createPast(
       return { before: await count(since), after: await count(now), overSeconds };
     },
 
-    async trial({ tried: containers, ...of }, now) {
+    async trial({ replayed: containers, ...of }, now) {
       const signal = AbortSignal.timeout(PATIENCE_MS);
       const named = containers.map(
         ({ workload, name, manifest }): Tried => ({ name: `${workload} container ${name}`, manifest }),

@@ -335,7 +335,7 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     ];
     const manifest = { request: 512 * Mi, limit: 1024 * Mi };
     const tried = [{ workload: 'Deployment/old', name: 'function', manifest }];
-    const found = await past.trial({ namespace: 'shop', workloads, tried }, NOW);
+    const found = await past.trial({ namespace: 'shop', workloads, replayed: tried }, NOW);
 
     const step = 5 * MINUTE;
     const trial = createTrial([{ name: 'Deployment/old container function', manifest }], rules, 60);
@@ -347,7 +347,7 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     t.strictSame(found, trial.verdict(7));
     t.match(found, { passed: false, kills: { manifest: 0, tuned: /^[1-9]/ } });
     const unknown = await past.trial(
-      { namespace: 'shop', workloads, tried: [{ ...tried[0], name: 'x', workload: 'Deployment/other', manifest }] },
+      { namespace: 'shop', workloads, replayed: [{ ...tried[0], name: 'x', workload: 'Deployment/other', manifest }] },
       NOW,
     );
     t.match(unknown, { passed: false, message: /^Deployment\/other container x has 0 hours/ });

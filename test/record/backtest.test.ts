@@ -6,9 +6,9 @@ import { previousStatus } from '../../src/record/read-back.ts';
 import { NOW } from '../recommend/rules.ts';
 
 const HOUR = 3_600_000;
-const ABOUT = { containers: 1, settings: {} };
+const ABOUT = { containers: 1, tried: 'a', settings: {} };
 const verdict = (more: Partial<Backtest> = {}): Backtest => ({
-  ...{ passed: true, at: new Date(NOW).toISOString(), message: 'over 7 days 0 OOM kills', containers: 1 },
+  ...{ passed: true, at: new Date(NOW).toISOString(), message: 'over 7 days 0 OOM kills', containers: 1, tried: 'a' },
   kills: { manifest: 0, tuned: 0 },
   ...more,
 });
@@ -35,21 +35,27 @@ t.test('where there was too little data it is tried again each hour', async (t) 
 
 t.test('it proves nothing of other containers, other settings, or from the future', async (t) => {
   for (const other of [
-    { containers: 2, settings: {} },
-    { containers: 1, settings: { OPRC_CRM_LIMIT_MAX_FACTOR: '1.2' } },
+    { ...ABOUT, tried: 'b' },
+    { ...ABOUT, settings: { OPRC_CRM_LIMIT_MAX_FACTOR: '1.2' } },
   ]) {
-    t.match(unproven(verdict(), other, NOW), /other containers or settings/);
+    t.match(unproven(verdict(), other, NOW), /other containers, values or settings/);
     t.equal(isDue(verdict(), other, NOW), true);
   }
   const settings = { a: '1', b: '2' };
-  t.equal(unproven(verdict({ settings }), { containers: 1, settings: { b: '2', a: '1' } }, NOW), undefined);
+  t.equal(unproven(verdict({ settings }), { ...ABOUT, settings: { b: '2', a: '1' } }, NOW), undefined);
   t.match(unproven(verdict(), ABOUT, NOW - 1), /too old/);
   t.equal(isDue(verdict(), ABOUT, NOW - 1), true);
 });
 
+t.test('one from before fingerprints were kept counts for as many containers', async (t) => {
+  const { tried: _, ...old } = verdict();
+  t.equal(unproven(old, ABOUT, NOW), undefined);
+  t.match(unproven(old, { ...ABOUT, containers: 2 }, NOW), /other containers/);
+});
+
 t.test('where overrides fix every limit there is nothing to prove', async (t) => {
-  t.equal(unproven(undefined, { containers: 0, settings: {} }, NOW), undefined);
-  t.equal(isDue(undefined, { containers: 0, settings: {} }, NOW), false);
+  t.equal(unproven(undefined, { containers: 0, tried: 'a', settings: {} }, NOW), undefined);
+  t.equal(isDue(undefined, { containers: 0, tried: 'a', settings: {} }, NOW), false);
 });
 
 t.test('one that somebody wrote badly was never made', async (t) => {

@@ -56,7 +56,7 @@ t.test(
       rollouts: [{ state: 'Waiting', reason: 'backtest', message: /it has not been made yet$/ }],
     });
     t.strictSame([applied(cluster), cluster.asked], [undefined, []]);
-    t.match(asked, [{ namespace: 'shop', tried: [{ workload: 'Deployment/orders', name: 'function' }] }]);
+    t.match(asked, [{ namespace: 'shop', replayed: [{ workload: 'Deployment/orders', name: 'function' }] }]);
     await work(NOW + MINUTE);
     t.match(cluster.status('orders'), {
       phase: 'Enforcing',
@@ -135,15 +135,25 @@ t.test('a worker that starts goes by the status, and asks again only when that i
   t.equal(asked.length, 1);
 });
 
-t.test('other settings, or another container, have to be proven anew', async (t) => {
+t.test('other settings, or other values in the manifest, have to be proven anew', async (t) => {
   const { cluster, asked, work } = playing({}, () => GOOD);
   for (const minute of [0, 1]) await work(NOW + minute * MINUTE);
   const changed = rulesFrom({ OPRC_CRM_LIMIT_MAX_FACTOR: '1.3' });
   await work(NOW + 2 * MINUTE, changed);
-  t.match(cluster.status('orders')?.rollouts, [{ reason: 'backtest', message: /of other containers or settings/ }]);
+  t.match(cluster.status('orders')?.rollouts, [
+    { reason: 'backtest', message: /of other containers, values or settings/ },
+  ]);
   await work(NOW + 3 * MINUTE, changed);
   t.match(cluster.status('orders')?.backtest, { passed: true, settings: { OPRC_CRM_LIMIT_MAX_FACTOR: '1.3' } });
   t.equal(asked.length, 2);
+  cluster.change('orders', ({ spec }) => {
+    spec.template.spec.containers[0].resources = { requests: { memory: '512Mi' }, limits: { memory: '2Gi' } };
+  });
+  await work(NOW + 4 * MINUTE, changed);
+  t.match(cluster.status('orders')?.rollouts, [{ reason: 'backtest' }]);
+  await work(NOW + 5 * MINUTE, changed);
+  t.equal(asked.length, 3);
+  t.match(cluster.status('orders')?.phase, 'Enforcing');
 });
 
 t.test(
