@@ -28,9 +28,10 @@ export async function servedMetrics(t: Test): Promise<{ metrics: ServedMetric[];
   const lines = served.split('\n');
   const metrics = [...served.matchAll(/^# HELP (oaas_tuner_\S+) (.*)$/gm)].map(([, name = '', help = '']) => {
     const type = new RegExp(`^# TYPE ${name} (\\w+)$`, 'm').exec(served)?.[1] ?? '';
-    const series = lines.filter((line) => line.startsWith(`${name}{`));
+    const series = lines.filter((line) => new RegExp(`^${name}(_bucket|_sum|_count)?\\{`).test(line));
     const labels = series.flatMap((line) => [...line.matchAll(/(\w+)="/g)].map(([, label = '']) => label));
-    return { name, help, type, labels: [...new Set(labels)] };
+    const own = labels.filter((label) => !(type === 'histogram' && label === 'le'));
+    return { name, help, type, labels: [...new Set(own)] };
   });
   const names = lines.flatMap((line) => /^(oaas_tuner_\w+)[ {]/.exec(line)?.[1] ?? []);
   return { metrics, names: [...new Set(names)] };

@@ -1,6 +1,7 @@
+import fc from 'fast-check';
 import t from 'tap';
 import { Gi, Mi } from '../src/domain/quantity.ts';
-import { readSettings, type Settings, settingsTable } from '../src/settings.ts';
+import { readSettings, type Settings, settingsList, settingsTable } from '../src/settings.ts';
 
 const settingsOf = (env: Record<string, string | undefined>): Partial<Settings> => {
   const read = readSettings(env);
@@ -142,4 +143,48 @@ t.test('how Prometheus is asked', async (t) => {
   t.strictSame(problemsOf({ OPRC_CRM_PROM_CERT_FILE: 'x' }), [
     'OPRC_CRM_PROM_CERT_FILE and OPRC_CRM_PROM_KEY_FILE belong together: one of them is not set',
   ]);
+});
+
+const FORMS = settingsList().flatMap(({ env, initial, schema }) =>
+  'pattern' in schema ? [{ env, initial, pattern: new RegExp(String(schema.pattern)) }] : [],
+);
+const ALPHABET = [
+  ...'0123456789.+-eEkMGTPEinum=:,"&_~! \\\n',
+  'a',
+  'kube_pod_owner',
+  'kube_pod_owner=a:b',
+  'cluster="x"',
+  'Name: v',
+  '1.5',
+];
+
+t.test("the chart's schema takes whatever the tuner takes, and an empty value", async (t) => {
+  t.ok(FORMS.length > 10);
+  for (const { initial, pattern, env } of FORMS) {
+    t.match(initial, pattern, env);
+    if (!/FACTOR|RECORD/.test(env)) t.match('', pattern, env);
+  }
+  // Blanks around a value are no part of it; Helm may refuse them all the same.
+  const text = fc.string({ unit: fc.constantFrom(...ALPHABET), maxLength: 6 }).map((value) => value.trim());
+  const law = fc.property(text, fc.constantFrom(...FORMS), (value, { env, pattern }) => {
+    return value === '' || problemsOf({ [env]: value }).some((one) => one.includes(env)) || pattern.test(value);
+  });
+  fc.assert(law, { seed: 20261128, numRuns: 20_000 });
+});
+
+t.test('and nothing whose form is wrong', async (t) => {
+  const wrong = {
+    OPRC_CRM_LIMIT_MAX: ['8gi', 'lots', '-1Gi', '1Gi '],
+    OPRC_CRM_PROM_MATCHERS: ['garbage', 'garbage{', 'a=b', 'a="b",'],
+    OPRC_CRM_PROM_SERIES: ['nosuch=foo', 'kube_pod_owner', 'kube_pod_owner=1a'],
+    OPRC_CRM_PROM_PARAMS: ['x', 'a=b&', '=b'],
+    OPRC_CRM_PROM_HEADERS: ['nocolon', ': v', 'Name:'],
+  };
+  for (const [env, values] of Object.entries(wrong)) {
+    const { pattern = /^/ } = FORMS.find((one) => one.env === env) ?? {};
+    for (const value of values) {
+      t.notMatch(value, pattern, `${env}=${value}`);
+      t.ok(problemsOf({ [env]: value }).length > 0, 'nor does the tuner take it');
+    }
+  }
 });

@@ -22,8 +22,8 @@ export function warningsOf(
 ): string[] {
   const lines = containers.flatMap((decision) => containerLine(decision, tuning?.name ?? ''));
   if (concurrency) lines.push(...settingLines(concurrency, tuning?.name ?? '', leftAlone));
-  const creates = request.operation === 'CREATE';
-  if (reason === 'unknown-record' && creates) {
+  // Once, to the person who says it; a label or a scale later would repeat it for ever.
+  if (reason === 'unknown-record' && ownerOf(request.object) !== ownerOf(request.oldObject)) {
     lines.push(
       `no record "${ownerOf(request.object)}" in namespace ${request.namespace}: memory stays as in the manifest`,
     );

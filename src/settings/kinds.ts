@@ -61,7 +61,11 @@ export function bytes(env: string, initial: number, says: string): Kind<number> 
     says,
     read,
     show: formatBytes,
-    schema: { type: 'string' },
+    // The form only; Helm takes a text, so that the bounds are for the start to check.
+    schema: {
+      type: 'string',
+      pattern: '^([+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?)?$',
+    },
   };
 }
 
@@ -128,17 +132,18 @@ export function headers(env: string, says: string): Kind<Record<string, string>>
     says,
     read: readHeaders,
     show,
-    schema: { type: 'string' },
+    schema: { type: 'string', pattern: `^(${HEADER.source}|\\s*)(\\n(${HEADER.source}|\\s*))*$` },
   };
 }
+
+const HEADER = /[\t ]*([A-Za-z0-9!#$%&'*+.^_`|~-]+):[\t ]*([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)\s*/;
 
 /** Headers from lines of `Name: value`, names in lower case; `undefined` when a line is none. */
 export function readHeaders(text: string): Record<string, string> | undefined {
   const headers: Record<string, string> = {};
   for (const line of text.split('\n')) {
     if (line.trim() === '') continue;
-    const [, name, value] =
-      /^\s*([A-Za-z0-9!#$%&'*+.^_`|~-]+):\s*([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)\s*$/.exec(line) ?? [];
+    const [, name, value] = new RegExp(`^${HEADER.source}$`).exec(line) ?? [];
     if (name === undefined || value === undefined) return undefined;
     headers[name.toLowerCase()] = value;
   }
@@ -147,20 +152,21 @@ export function readHeaders(text: string): Record<string, string> | undefined {
 
 /** Parameters as in a URL's query. */
 export function params(env: string, initial: string, says: string): Kind<Record<string, string>> {
-  const read = (text: string) => (/^[^\s=&]+=[^\s&]*(&[^\s=&]+=[^\s&]*)*$/.test(text) ? parse(text) : undefined);
+  const pattern = /[^\s=&]+=[^\s&]*(&[^\s=&]+=[^\s&]*)*/.source;
+  const read = (text: string) => (new RegExp(`^${pattern}$`).test(text) ? parse(text) : undefined);
   const parse = (text: string) => Object.fromEntries(new URLSearchParams(text));
   const show = (value: Record<string, string>) => String(new URLSearchParams(value));
   const allowed = 'parameters such as `a=b&c=d`';
-  return { env, initial: parse(initial), allowed, says, read, show, schema: { type: 'string' } };
+  return { env, initial: parse(initial), allowed, says, read, show, schema: orEmpty(pattern) };
 }
 
 /** PromQL label matchers, as they stand between braces. */
 export function matchers(env: string, initial: string, says: string): Kind<string> {
   const one = String.raw`[a-zA-Z_]\w*\s*(=|!=|=~|!~)\s*"([^"\\]|\\.)*"`;
-  const pattern = new RegExp(`^${one}(\\s*,\\s*${one})*$`);
-  const read = (text: string) => (pattern.test(text) ? text : undefined);
+  const pattern = `${one}(\\s*,\\s*${one})*`;
+  const read = (text: string) => (new RegExp(`^${pattern}$`).test(text) ? text : undefined);
   const allowed = 'PromQL matchers such as `cluster="prod"`';
-  return { env, initial, allowed, says, read, show: String, schema: { type: 'string' } };
+  return { env, initial, allowed, says, read, show: String, schema: orEmpty(pattern) };
 }
 
 /** Other names for some of the names that are known, e.g. `a=b,c=d`. */
@@ -180,5 +186,11 @@ export function renames<T extends string>(
       .map(([from, to]) => `${from}=${to}`)
       .join(',');
   const allowed = `\`name=other\`, with commas between; names are ${known.map((name) => `\`${name}\``).join(', ')}`;
-  return { env, initial: {}, allowed, says, read, show, schema: { type: 'string' } };
+  const pair = `\\s*(${known.join('|')})=[a-zA-Z_:][\\w:]*\\s*`;
+  return { env, initial: {}, allowed, says, read, show, schema: orEmpty(`${pair}(,${pair})*`) };
+}
+
+/** An empty value is as one that is not there. The chart's schema is read by Go, so nothing but what both know. */
+function orEmpty(pattern: string): object {
+  return { type: 'string', pattern: `^(${pattern})?$` };
 }

@@ -63,9 +63,12 @@ export function errorsOf({ report }: Looked): RecommendationError[] {
   });
 }
 
-/** So many series whatever the number of records: the largest each for itself, the others together. */
+/**
+ * So many series whatever the number of records: each for itself those with kills, because the alert names them, then the
+ * largest; the others together.
+ */
 export function bounded(figures: readonly Figures[], most = MOST): Figures[] {
-  const sorted = figures.toSorted((a, b) => b.requested - a.requested);
+  const sorted = figures.toSorted((a, b) => Number(b.kills > 0) - Number(a.kills > 0) || b.requested - a.requested);
   const others: Figures = { ...OTHERS, requested: 0, measured: 0, used: 0, saved: { request: 0, limit: 0 }, kills: 0 };
   for (const { requested, measured, used, saved, kills } of sorted.slice(most)) {
     others.requested += requested;

@@ -38,12 +38,16 @@ t.test('values that are kept say what the manifest had asked for', async (t) => 
   ]);
 });
 
-t.test('a workload whose record is missing says so when it is created, not at each update', async (t) => {
+t.test('a workload whose record is missing says so when it is created or labelled, not at each update', async (t) => {
   t.strictSame(warnings(undefined), [
     'oaas-tuner: no record "orders" in namespace shop: memory stays as in the manifest',
   ]);
   const labelled = edited(manifest, (o) => (o.metadata.labels.team = 'a'));
   t.strictSame(admit(update(labelled, manifest), context(undefined)).warnings, []);
+  const owned = edited(manifest, (o) => (o.metadata.labels['oaas.io/owner'] = 'oders'));
+  t.strictSame(admit(update(owned, manifest), context(undefined)).warnings, [
+    'oaas-tuner: no record "oders" in namespace shop: memory stays as in the manifest',
+  ]);
 });
 
 t.test('a template that names its revision says why nothing happens, if the record wanted something', async (t) => {

@@ -134,7 +134,36 @@ t.test('what cannot be meant is refused before anything is installed', { skip },
   await t.rejects(template(folder, 'settings.OPRC_CRM_PROM_ULR=http://x'), /OPRC_CRM_PROM_ULR/);
   await t.rejects(template(folder, 'settings.OPRC_CRM_PROFILE=prod'), /OPRC_CRM_PROFILE/);
   await t.rejects(template(folder, 'settings.OPRC_CRM_STEP_PERCENT=0'), /OPRC_CRM_STEP_PERCENT/);
+  await t.rejects(template(folder, 'settings.OPRC_CRM_LIMIT_MAX=8gi'), /OPRC_CRM_LIMIT_MAX/);
+  await t.rejects(template(folder, 'settings.OPRC_CRM_PROM_MATCHERS=garbage'), /OPRC_CRM_PROM_MATCHERS/);
+  await t.rejects(template(folder, 'settings.OPRC_CRM_PROM_SERIES=nosuch=foo'), /OPRC_CRM_PROM_SERIES/);
+  await t.rejects(template(folder, 'settings.OPRC_CRM_PROM_PARAMS=x'), /OPRC_CRM_PROM_PARAMS/);
+  await t.rejects(template(folder, 'settings.OPRC_CRM_PROM_HEADERS=nocolon'), /OPRC_CRM_PROM_HEADERS/);
   await t.rejects(template(folder, 'certificates.mode=vault'), /mode/);
+});
+
+t.test('what is right is not: every default, and what the pages show', { skip }, async (t) => {
+  const right = {
+    OPRC_CRM_LIMIT_MAX: '8Gi',
+    OPRC_CRM_ROUND_TO: '1.5Gi',
+    OPRC_CRM_PROM_MATCHERS: 'container!=""\\,image!=""',
+    OPRC_CRM_PROM_SELECTOR: 'cluster="prod"',
+    OPRC_CRM_PROM_SERIES: 'kube_pod_owner=ksm:kube_pod_owner',
+    OPRC_CRM_PROM_PARAMS: 'max_source_resolution=0s&partial_response=false',
+    OPRC_CRM_PROM_HEADERS: 'X-Scope-OrgID: tenant',
+  };
+  for (const [name, value] of Object.entries(right)) await t.resolves(template(folder, `settings.${name}=${value}`));
+  for (const name of Object.keys(right)) await t.resolves(template(folder, `settings.${name}=`), `${name}, empty`);
+});
+
+t.test('where users are given by the cluster, or pods cannot be reached by the API server', { skip }, async (t) => {
+  const nulls = ['runAsUser', 'runAsGroup', 'fsGroup'].map((key) => `podSecurityContext.${key}=null`);
+  const pod = podOf(await template(folder, 'hostNetwork=true', ...nulls));
+  t.match(pod, { hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' });
+  t.strictSame(pod.securityContext, { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+  const usual = podOf(await template(folder));
+  t.equal(usual.hostNetwork, undefined);
+  t.equal(usual.securityContext.runAsUser, 65532);
 });
 
 t.test('records under another name: roles and webhooks follow', { skip }, async (t) => {

@@ -1,15 +1,19 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { available } from './binaries.ts';
 import { partsFor, startCluster } from './cluster.ts';
+import { run } from './command.ts';
 import { given, kubectl, type Manifest, manifest, memory, record, rollout, settled } from './stage.ts';
 import { startTuner } from './tuner.ts';
+import { until } from './until.ts';
 
 const parts = { controllers: true } as const;
 const can = available(partsFor(parts));
 // The first run builds everything from source.
 t.setTimeout(30 * 60_000);
 
-const APPLIED = { 'Deployment/orders/function': { request: '224Mi', limit: '336Mi' } };
+const FUNCTION = 'Deployment/orders/function';
+const APPLIED = { [FUNCTION]: { request: '224Mi', limit: '336Mi' } };
 
 t.test('what kubectl applies gets what the ladder says', { skip: can.ok ? false : 'needs Go 1.26' }, async (t) => {
   const cluster = await startCluster({ ...parts, say: console.error });
@@ -228,5 +232,28 @@ t.test('what kubectl applies gets what the ladder says', { skip: can.ok ? false 
     await kubectl(cluster, ['apply', '-f', '-'], manifest());
     const { code, stdout } = await cluster.kubectl(['diff', '-f', '-'], { stdin: manifest(), user: 'person' });
     t.equal(code, 0, stdout);
+  });
+
+  await t.test('what docs/operations.md does before an uninstall takes everything of ours out again', async (t) => {
+    const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const [, pause = '', rest = ''] = /## Uninstalling\n+```sh\n(.*)\n([\s\S]*?)helm uninstall/.exec(page) ?? [];
+    const shell = async (commands: string) => {
+      const env = { PATH: `${cluster.bin}:${process.env.PATH}`, KUBECONFIG: cluster.kubeconfig };
+      const { code, stdout, stderr } = await run('bash', ['-c', `set -e; ${commands}`], '', env);
+      t.equal(code, 0, stdout + stderr);
+    };
+    await given(cluster, { enforce: true, applied: { ...APPLIED, 'Deployment/bare/function': APPLIED[FUNCTION] } });
+    for (const from of [{}, { name: 'bare', memory: { function: {} } }])
+      await kubectl(cluster, ['apply', '-f', '-'], manifest(from));
+    t.strictSame([await memory(cluster), await memory(cluster, 'deployment/bare')], ['224Mi/336Mi', '224Mi/336Mi']);
+    await shell(pause);
+    await until('the pause to be known', async () => {
+      const wouldBe = ['apply', '--dry-run=server', '-f', '-', '-o', 'jsonpath={..containers[0].resources}'];
+      return (await kubectl(cluster, wouldBe, manifest({ version: '9' }))).includes('256Mi');
+    });
+    t.match(rest, 'rollout restart');
+    await shell(rest);
+    t.strictSame([await memory(cluster), await memory(cluster, 'deployment/bare')], ['256Mi/512Mi', '-/-']);
+    await kubectl(cluster, ['annotate', 'namespace', 'oaas-system', 'tuning.oaas.io/paused-']);
   });
 });

@@ -47,12 +47,17 @@ t.test('without usage: what is requested is known, how much of it is used is not
 t.test('the largest have figures of their own, the others share one, and the sums stay', async (t) => {
   const many = Array.from({ length: 250 }, (_, index): Figures => {
     const [record, requested] = [`r${index}`, (index * 7919) % 251];
-    return { namespace: 'shop', record, requested, measured: 1, used: 1, saved: { request: 1, limit: 2 }, kills: 1 };
+    return { namespace: 'shop', record, requested, measured: 1, used: 1, saved: { request: 1, limit: 2 }, kills: 0 };
   });
   const shown = bounded(many);
   t.equal(shown.length, 101);
-  t.match(shown.at(-1), { namespace: '', record: 'other', saved: { request: 150, limit: 300 }, kills: 150, used: 150 });
+  t.match(shown.at(-1), { namespace: '', record: 'other', saved: { request: 150, limit: 300 }, kills: 0, used: 150 });
   const sum = (some: Figures[]) => some.reduce((total, { requested }) => total + requested, 0);
   t.equal(sum(shown), sum(many));
   t.ok(Math.min(...shown.slice(0, 100).map(({ requested }) => requested)) >= 150);
+
+  const [smallest] = many.toSorted((a, b) => a.requested - b.requested);
+  const killed = bounded(many.map((one) => (one === smallest ? { ...one, kills: 3 } : one)));
+  t.match(killed[0], { record: smallest?.record, kills: 3 }, 'one with kills can be named, however small it is');
+  t.equal(killed.length, 101);
 });
