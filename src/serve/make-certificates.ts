@@ -2,7 +2,9 @@
 import { ensureCertificates } from './certificates.ts';
 
 if (process.argv.length > 2) {
-  console.error('npm run certs makes certificates for localhost in OAAS_TUNER_TLS_DIR, or ./certs; it takes no arguments.');
+  console.error(
+    'npm run certs makes certificates for localhost in OAAS_TUNER_TLS_DIR, or ./certs; it takes no arguments.',
+  );
   process.exit(2);
 }
 const folder = process.env.OAAS_TUNER_TLS_DIR ?? 'certs';
