@@ -113,7 +113,8 @@ function memoryNow({ name, look, fit }: ContainerAlone, finding: Finding | undef
       limit: current.limit,
       ...(written.limit !== undefined && { written: written.limit }),
       ...(usage.short && { short: roundUp(usage.short.max, Ki) }),
-      ...(usage.long && { long: roundUp(usage.long.max, Ki) }),
+      // It was read a while ago; what the short one has seen since is in it, too.
+      ...(usage.long && { long: roundUp(Math.max(usage.long.max, usage.short?.max ?? 0), Ki) }),
       wanted: proposeMemory(lasting, rules).limit,
       ceiling: Math.min(rules.limitMax, range.max ?? rules.limitMax),
       ...(moves && { moves }),

@@ -161,25 +161,29 @@ function revise(
     reasons.push(`within ${percent(rules.hysteresisRatio)} of the standing ${shownKnobs(standing)}: kept`);
     return stands;
   }
-  if (cools(look, rules, now, reasons, proposal.along)) return stands;
+  if (cools(look, rules, now, reasons, proposal.direction)) return stands;
   const { wanted, instead } = proposal;
   return { recommended: { ...wanted, at: now, ...(instead !== undefined && { instead }) }, isNew: true };
 }
 
-/** Memory and concurrency share their cooldown: both change in the same cycle, with one new Revision, or one waits. */
+/**
+ * More requests wait for memory's cooldown, too; fewer do not, because they help where more memory has not helped enough. In
+ * either case a workload rolls out once in its cooldown, with whatever is decided by then.
+ */
 function cools(
   { standing, memory, memoryDecidedAt }: ServiceLook,
   rules: ServiceRules,
   now: number,
   reasons: string[],
-  along = false,
+  direction?: Proposal['direction'],
 ): boolean {
   const until = standing && coolsUntil(standing, rules, now);
   if (until) {
     reasons.push(`not revised before ${until} (cooldown)`);
     return true;
   }
-  if (along || memoryDecidedAt === undefined || memory.some(({ moves }) => moves !== undefined)) return false;
+  if (direction === 'lower' || memoryDecidedAt === undefined) return false;
+  if (memory.some(({ moves }) => moves !== undefined)) return false;
   const busy = coolsUntil({ at: memoryDecidedAt }, rules, now);
   if (busy) reasons.push(`not before ${busy}: memory was decided about lately`);
   return busy !== undefined;

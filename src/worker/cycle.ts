@@ -5,7 +5,7 @@
 import type { RecordKind } from '../admit/scope.ts';
 import type { Loads } from '../collect/load.ts';
 import type { Collected } from '../collect/usage.ts';
-import { textAt } from '../domain/json.ts';
+import { type JsonObject, textAt } from '../domain/json.ts';
 import { readBounds } from '../domain/knative-rules.ts';
 import { type Gates, isEnabled } from '../domain/ladder.ts';
 import type { Change, MemoryStatus, Phase } from '../domain/record.ts';
@@ -94,9 +94,49 @@ export type CycleReport = Record<Change, number> & {
  * @throws {LeaseLostError} when another replica may work by now
  */
 export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
-  const { cluster, log, gates, rules, record, strategy, limits, known = {} } = parts;
-  const steps = { list: 0, collect: 0, decide: 0, write: 0 };
+  const { cluster, log } = parts;
+  const counts: CycleReport = {
+    ...{ records: 0, workloads: 0, containers: 0, written: 0, failed: 0, conflicts: 0 },
+    ...{ recommended: 0, applied: 0, 'taken-back': 0 },
+    phases: {},
+    steps: { list: 0, collect: 0, decide: 0, write: 0 },
+    rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
+    ...{ figures: [], errors: [] },
+  };
   const lap = stopwatch();
+  const { looked, strays } = await look(parts, counts, lap, now);
+
+  const requests: Request[] = [];
+  await inLanes(looked, (one) =>
+    onItsOwn(one.entry, counts, log, async () => {
+      await write(one, counts, parts, now);
+      // Only what stands in a status may be asked for: whoever comes after a crash finishes it.
+      requests.push(...requestsOf(one));
+    }),
+  );
+  await askForRollouts(requests, counts, parts);
+  // Their record is gone, and nobody collects the garbage of one that was deleted as an orphan's owner.
+  await agree(cluster, [], strays).catch((error) =>
+    log.warn({ error: reason(error) }, 'a VerticalPodAutoscaler without a record stays'),
+  );
+  counts.steps.write = lap();
+  return counts;
+}
+
+/**
+ * Everything before the first write. A function of its own, so that what was listed and measured is let go when it is
+ * decided about: in a large cluster that is most of what a cycle holds, and the writes take the longest.
+ *
+ * @returns `strays`: our VerticalPodAutoscalers whose record is gone
+ */
+async function look(
+  parts: Parts,
+  counts: CycleReport,
+  lap: () => number,
+  now: number,
+): Promise<{ looked: Looked[]; strays: JsonObject[] }> {
+  const { cluster, log, gates, rules, record, strategy, limits, known = {} } = parts;
+  const { steps } = counts;
   const [records, objects, revisions, limitRanges, around, config] = await Promise.all([
     cluster.records(),
     cluster.workloads(),
@@ -107,44 +147,14 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   ]);
   const owned = byRecord(records, objects, revisions, record);
   const observed = owned.filter(({ tuning }) => isEnabled(tuning, gates)).flatMap(({ workloads }) => workloads);
-  const counts: CycleReport = {
-    records: owned.length,
-    workloads: observed.length,
-    containers: 0,
-    ...{ recommended: 0, applied: 0, 'taken-back': 0 },
-    written: 0,
-    failed: 0,
-    conflicts: 0,
-    phases: {},
-    steps,
-    rollouts: { asked: 0, failed: 0, underWay: 0, waiting: {} },
-    ...{ figures: [], errors: [] },
-  };
+  counts.records = owned.length;
+  counts.workloads = observed.length;
   steps.list = lap();
 
-  let collected: Collected = { usage: new Map(), troubles: new Map() };
-  try {
-    collected = await parts.usage(observed, now);
-    const { troubles } = collected;
-    // One cause has mostly one line, however many it concerns; where it concerns all, nothing was read.
-    for (const [error, concerned] of Map.groupBy(troubles.values(), (cause) => cause)) {
-      log.warn({ error, workloads: concerned.length }, 'usage could not be read');
-      if (troubles.size === observed.length) counts.trouble = error;
-    }
-  } catch (error) {
-    counts.trouble = reason(error);
-    log.warn({ error: counts.trouble }, 'usage could not be read');
-  }
-  let load: Loads | undefined;
-  // Memory goes on alone.
-  let loadTrouble = config instanceof ApiError ? reason(config) : undefined;
+  // Memory goes on alone where Knative's configuration may not be read.
+  const forbidden = config instanceof ApiError ? reason(config) : undefined;
   const knativeConfig = config instanceof ApiError ? { defaults: {}, autoscaler: {} } : config;
-  try {
-    if ((counts.trouble ?? loadTrouble) === undefined) load = await parts.load?.(observed, now);
-  } catch (error) {
-    loadTrouble = reason(error);
-    log.warn({ error: loadTrouble }, 'requests could not be read');
-  }
+  const measured = await collect(parts, observed, counts, forbidden, now);
   steps.collect = lap();
 
   const aroundOf = aroundBy(around, parts.ownNamespace);
@@ -157,8 +167,8 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   for (const entry of owned) {
     const { namespace, name } = entry.record.metadata;
     const surroundings = {
-      ...{ ...collected, trouble: counts.trouble, gates, record, knative, rules, strategy, known, now },
-      ...{ load, loadTrouble, knativeDefaults },
+      ...{ ...measured, trouble: counts.trouble, gates, record, knative, rules, strategy, known, now },
+      knativeDefaults,
       around: aroundOf(namespace),
       range: rangeOf(rangesOf(namespace), namespace),
       defaults: defaultsOf(rangesOf(namespace), namespace),
@@ -173,22 +183,40 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
   known.trials?.begin(new Map(looked.flatMap(({ asks }) => (asks.trial ? [asks.trial] : []))), now);
   planAll(looked, headroomOf(around.quotas), limits, now);
   steps.decide = lap();
+  return { looked, strays: [...vpas.values()].flat() };
+}
 
-  const requests: Request[] = [];
-  await inLanes(looked, (one) =>
-    onItsOwn(one.entry, counts, log, async () => {
-      await write(one, counts, parts, now);
-      // Only what stands in a status may be asked for: whoever comes after a crash finishes it.
-      requests.push(...requestsOf(one));
-    }),
-  );
-  await askForRollouts(requests, counts, parts);
-  // Their record is gone, and nobody collects the garbage of one that was deleted as an orphan's owner.
-  await agree(cluster, [], [...vpas.values()].flat()).catch((error) =>
-    log.warn({ error: reason(error) }, 'a VerticalPodAutoscaler without a record stays'),
-  );
-  steps.write = lap();
-  return counts;
+type Measured = Collected & { load: Loads | undefined; loadTrouble: string | undefined };
+
+/** What Prometheus says; why it says nothing is in the counts, and for requests alone in `loadTrouble`. */
+async function collect(
+  parts: Parts,
+  observed: Workload[],
+  counts: CycleReport,
+  forbidden: string | undefined,
+  now: number,
+): Promise<Measured> {
+  const { log } = parts;
+  const measured: Measured = { usage: new Map(), troubles: new Map(), load: undefined, loadTrouble: forbidden };
+  try {
+    Object.assign(measured, await parts.usage(observed, now));
+    const { troubles } = measured;
+    // One cause has mostly one line, however many it concerns; where it concerns all, nothing was read.
+    for (const [error, concerned] of Map.groupBy(troubles.values(), (cause) => cause)) {
+      log.warn({ error, workloads: concerned.length }, 'usage could not be read');
+      if (troubles.size === observed.length) counts.trouble = error;
+    }
+  } catch (error) {
+    counts.trouble = reason(error);
+    log.warn({ error: counts.trouble }, 'usage could not be read');
+  }
+  try {
+    if ((counts.trouble ?? forbidden) === undefined) measured.load = await parts.load?.(observed, now);
+  } catch (error) {
+    measured.loadTrouble = reason(error);
+    log.warn({ error: measured.loadTrouble }, 'requests could not be read');
+  }
+  return measured;
 }
 
 /** A role from before concurrency was tuned is no reason to tune nothing. @throws {ApiError} for anything else */
@@ -197,20 +225,20 @@ function ifForbidden(error: unknown): ApiError {
   throw error;
 }
 
-/** A few at once, in order; the first that throws ends it, and nothing is begun after it. */
+/**
+ * A few at once, in order; the first that throws ends it, and nothing is begun after it.
+ *
+ * @param items is emptied on the way, so that what is done can be let go
+ */
 async function inLanes<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = items.values();
-  let ended = false;
+  items.reverse();
   const lane = async () => {
-    for (const item of waiting) {
-      if (ended) return;
-      await work(item);
-    }
+    for (let item = items.pop(); item !== undefined; item = items.pop()) await work(item);
   };
   try {
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
   } finally {
-    ended = true;
+    items.length = 0;
   }
 }
 

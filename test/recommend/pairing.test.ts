@@ -27,6 +27,13 @@ const pair = (alone: ServiceAlone, ...all: ContainerAlone[]) => {
   return { requests: service.finding, memory: containers[0]?.finding, held: containers[0]?.look.held?.from };
 };
 
+t.test('what the short window has seen is in the long one, which was read a while ago', async (t) => {
+  const burst = container(usage(500, 300));
+  t.match(pair(service(77), burst).requests.rationale, /memory of function near its limit in both windows/);
+  const { long: _, ...young } = usage(500, 300);
+  t.notMatch(pair(service(77), container(young)).requests.rationale, /near its limit/, 'where there is a long one');
+});
+
 t.test('where fewer requests cost less, memory does not rise for them', async (t) => {
   // Memory's rules ask for 816Mi, because the pod is full most of the time.
   const full = { ...usage(500, 500), long: windowOf(300, 450, 500), short: windowOf(300, 450, 500) };

@@ -123,12 +123,19 @@ t.test('when nothing is to change any more, what runs is what is recommended', a
   );
 });
 
-t.test('memory and concurrency share their cooldown', async (t) => {
-  const decided = (minutes: number, more: Partial<ServiceLook> = {}) =>
-    look(nearLook(77, { memoryDecidedAt: NOW - minutes * MINUTE, ...more })).recommended?.target;
-  t.equal(decided(29), undefined);
-  t.equal(decided(30), 90);
-  t.equal(decided(29, { memory: [memoryNow(500, { moves: 'up' })] }), 100, 'unless both change in the same cycle');
+t.test("more requests wait for memory's cooldown, too, unless both change in the same cycle", async (t) => {
+  const raised = (minutes: number, more: Partial<ServiceLook> = {}) =>
+    look(queuedLook({ memoryDecidedAt: NOW - minutes * MINUTE, ...more })).recommended?.target;
+  t.equal(raised(29), undefined);
+  t.equal(raised(30), 120);
+  t.equal(raised(29, { memory: [memoryNow(200, { moves: 'down' })] }), 120);
+});
+
+t.test('fewer do not wait: they help where more memory has not helped enough', async (t) => {
+  const lowered = (more: Partial<ServiceLook>) =>
+    look(nearLook(77, { memoryDecidedAt: NOW - MINUTE, ...more })).recommended;
+  t.match(lowered({}), { target: 90 });
+  t.match(lowered({ memory: [memoryNow(500, { moves: 'up' })] }), { target: 100, containerConcurrency: 100 });
 });
 
 t.test('requests are not raised while memory rises', async (t) => {

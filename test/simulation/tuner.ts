@@ -100,6 +100,10 @@ export function play(service: Service, written: Template, days: number, mode: Mo
       hard: requests?.applied?.containerConcurrency ?? runs.hard,
     };
     if (JSON.stringify(next) === JSON.stringify(runs)) continue;
+    // As the worker's plan has it: one rollout in a cooldown, unless a kill asks for it.
+    const killed = usage.oomLimit !== undefined && usage.oomLimit >= runs.memory.limit;
+    const urgent = killed && (next.memory.limit > runs.memory.limit || next.target < runs.target);
+    if (since !== undefined && seconds - since < RULES.cooldownSeconds && !urgent) continue;
     outcome.revisions += 1;
     const turned = Math.sign(next.target - runs.target);
     if (turned !== 0 && way !== 0 && turned !== way) outcome.turns += 1;
@@ -114,7 +118,8 @@ export function play(service: Service, written: Template, days: number, mode: Mo
 function ofMemory({ usage, current }: Look) {
   const observed = usage && observe(usage);
   if (!usage || !observed) return { memory: [], killed: false };
-  const windows = { ...(usage.short && { short: usage.short.max }), ...(usage.long && { long: usage.long.max }) };
+  const [short, long] = [usage.short?.max ?? 0, usage.long?.max ?? 0];
+  const windows = { short, long: Math.max(short, long) };
   const wanted = proposeMemory(observed, RULES, usage.oomLimit).limit;
   const memory = [{ container: 'function', limit: current.limit ?? 0, ...windows, wanted, ceiling: RULES.limitMax }];
   return { memory, killed: usage.oomLimit !== undefined };
