@@ -123,7 +123,9 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
   await t.test(`${MANY} workloads at once: the limits hold at every moment, and all arrive, once`, async (t) => {
     const homes = Array.from({ length: MANY }, (_, index) => NAMESPACES[index % NAMESPACES.length] ?? '');
     for (const namespace of NAMESPACES) await kubectl(cluster, ['create', 'namespace', namespace]);
-    const all = homes.map((namespace, index) => workload(`many-${index}`, { owner: 'many', namespace }));
+    // Long enough a rollout that those which are asked for together are seen together.
+    const slow = { owner: 'many', minReadySeconds: 2 };
+    const all = homes.map((namespace, index) => workload(`many-${index}`, { ...slow, namespace }));
     await kubectl(cluster, ['apply', '--server-side', '-f', '-'], all.join('---\n'));
     const crowd = async () => (await deployments(cluster)).filter(({ metadata }) => metadata.name.startsWith('many-'));
     await until(

@@ -8,6 +8,7 @@ import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { given, kubectl, manifest, memory, rollout, settled } from './stage.ts';
 import { startTuner } from './tuner.ts';
+import { until } from './until.ts';
 
 const parts = { controllers: true } as const;
 const can = available(partsFor(parts));
@@ -117,8 +118,12 @@ t.test('what GitOps tools see', { skip: can.ok ? false : 'needs Go 1.26' }, asyn
           [],
           'all of it is on the page',
         );
-        // The API server may sort its book of managers once, by the times at which each has written.
+        // The API server sorts its book of managers by the second in which each wrote last: once more with the first sync that
+        // is in a later one, and then no more.
         await settled(cluster);
+        const second = () => Math.floor(Date.now() / 1000);
+        const now = second();
+        await until('the next second', async () => second() > now);
         const sync = () => kubectl(cluster, ['apply', '--field-manager=argocd-controller', '-f', '-'], file('1'));
         await sync();
         const { resourceVersion } = (await stored(cluster)).metadata as JsonObject;
