@@ -38,9 +38,18 @@ export function readKnobs(from: unknown): Knobs {
   return knobs;
 }
 
-/** Whether all knobs are the same; one that nobody set is not 0. */
-export function sameKnobs(a: Knobs, b: Knobs): boolean {
-  return KNOBS.every((knob) => a[knob] === b[knob]);
+/** Whether all knobs, or these, are the same; one that nobody set is not 0. */
+export function sameKnobs(a: Knobs, b: Knobs, knobs = KNOBS): boolean {
+  return knobs.every((knob) => a[knob] === b[knob]);
+}
+
+/** Whether what is wanted is what counts already; a knob that is not wanted is left as it is. */
+export function asItRuns(wanted: Knobs, current: Knobs): boolean {
+  return sameKnobs(
+    wanted,
+    current,
+    KNOBS.filter((knob) => wanted[knob] !== undefined),
+  );
 }
 
 /** What a person wrote for the concurrency of a record's Knative Services; only what can be meant. */
@@ -107,10 +116,11 @@ export type Fit = {
   to: number;
 };
 
-export type FitStatus = { container: string } & Fit & {
-    /** how many requests in flight the present limit carries by it */
-    carries?: number;
-  };
+export type FitStatus = Fit & {
+  container: string;
+  /** how many requests in flight the present limit carries by it */
+  carries?: number;
+};
 
 /** What was seen of a Service's requests over one window. */
 export type LoadEvidence = {

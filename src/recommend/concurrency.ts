@@ -170,14 +170,12 @@ function bound(
 
 function raise({ current, written, most }: ServiceFacts, reasons: string[]): Proposal | undefined {
   // How many requests a function can take at once its author knows; the memory that they need we know.
-  const bounds = [
-    { hard: written.containerConcurrency || Number.POSITIVE_INFINITY, whose: 'manifest' },
-    { hard: current.containerConcurrency > 0 ? most : Number.POSITIVE_INFINITY, whose: 'cluster' },
-  ];
-  const [{ hard, whose } = { hard: 0, whose: '' }] = bounds.sort((a, b) => a.hard - b.hard);
+  const manifest = written.containerConcurrency || Number.POSITIVE_INFINITY;
+  const cluster = current.containerConcurrency > 0 ? most : Number.POSITIVE_INFINITY;
+  const hard = Math.min(manifest, cluster);
   const allowed = Math.min(hundredths(current.target * (1 + RAISE)), hard);
   if (allowed <= current.target) {
-    reasons.push(`containerConcurrency ${hard} of the ${whose} allows no more`);
+    reasons.push(`containerConcurrency ${hard} of the ${hard === manifest ? 'manifest' : 'cluster'} allows no more`);
     return undefined;
   }
   reasons.push(`target raised by ${percent(allowed / current.target - 1)} from ${current.target} to ${allowed}`);

@@ -2,7 +2,7 @@
  * One look at one Knative Service: load + memory + what runs + what stands + rules + now → what stands from here on, and
  * why. As for a container: observe → propose → doubt, hysteresis, cooldown → step or take back.
  */
-import type { Knobs } from '../domain/concurrency.ts';
+import { asItRuns, type Knobs } from '../domain/concurrency.ts';
 import type { Change } from '../domain/record.ts';
 import { formatSeconds } from '../domain/time.ts';
 import {
@@ -190,9 +190,8 @@ function cools(
 }
 
 /** Whether that is what runs; a bound that a person fixes is none of ours. */
-function isReached({ target, containerConcurrency: hard }: Wanted, { current, fixed }: ServiceLook): boolean {
-  const bounds = fixed.containerConcurrency === undefined ? hard : undefined;
-  return target === current.target && (bounds ?? current.containerConcurrency) === current.containerConcurrency;
+function isReached(wanted: Wanted, { current, fixed }: ServiceLook): boolean {
+  return asItRuns(fixed.containerConcurrency === undefined ? wanted : { target: wanted.target }, current);
 }
 
 /** Whether what stands is close enough: a target on the same side of what runs, or the same target and a bound. */
@@ -230,10 +229,8 @@ function stepKnobs(
   const goal = sameWanted(next, recommended) ? 'as recommended' : `towards ${recommended.target}`;
   const reasons = [`applied ${shownKnobs(next)} ${goal}`];
   if (standing && sameWanted(standing, next)) return { applied: standing, isNew: false, reasons };
-  const { target: runs, containerConcurrency: bounds } = current;
-  const asItRuns = next.target === runs && (next.containerConcurrency ?? bounds) === bounds;
   // Where what runs is ours, from before enforcement was switched off, the next template change must not give it back.
-  if (!standing && asItRuns && !ours) return undefined;
+  if (!standing && asItRuns(next, current) && !ours) return undefined;
   const until = standing && coolsUntil(standing, { cooldownSeconds: cooldownOf(standing, rules) }, now);
   if (until) {
     return { applied: standing, isNew: false, reasons: [`no further step before ${until} (cooldown)`] };

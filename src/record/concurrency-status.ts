@@ -1,5 +1,6 @@
 /** Findings about Knative Services → `status.nfr_recommendations.concurrency`, in the shape of memory's. */
 import {
+  asItRuns,
   type ConcurrencyStatus,
   KNOBS,
   type KnobEvidence,
@@ -114,7 +115,7 @@ function phaseOf(report: Report, services: ServiceStatus[]): Pick<ConcurrencySta
   if (applied.length > 0) {
     return { phase: 'Enforcing', message: `Concurrency is applied to ${count(applied, services)}.${aside}` };
   }
-  const changed = services.filter(({ recommended, current }) => recommended && !fits(recommended, current));
+  const changed = services.filter(({ recommended, current }) => recommended && !asItRuns(recommended, current));
   if (changed.length > 0) {
     const hint = report.enforced ? '' : '; spec.nfr.memory_tuning.enforce: true lets them be applied';
     return {
@@ -123,10 +124,6 @@ function phaseOf(report: Report, services: ServiceStatus[]): Pick<ConcurrencySta
     };
   }
   return { phase: 'Observing', message: `The current concurrency fits what is used.${aside}` };
-}
-
-function fits(recommended: Knobs, current: Knobs): boolean {
-  return KNOBS.every((knob) => recommended[knob] === undefined || recommended[knob] === current[knob]);
 }
 
 function count(some: unknown[], all: unknown[]): string {

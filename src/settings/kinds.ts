@@ -136,14 +136,16 @@ export function headers(env: string, says: string): Kind<Record<string, string>>
   };
 }
 
+/** A line of headers; blanks around it are no part of it. */
 const HEADER = /[\t ]*([A-Za-z0-9!#$%&'*+.^_`|~-]+):[\t ]*([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)\s*/;
+const HEADER_LINE = new RegExp(`^${HEADER.source}$`);
 
 /** Headers from lines of `Name: value`, names in lower case; `undefined` when a line is none. */
 export function readHeaders(text: string): Record<string, string> | undefined {
   const headers: Record<string, string> = {};
   for (const line of text.split('\n')) {
     if (line.trim() === '') continue;
-    const [, name, value] = new RegExp(`^${HEADER.source}$`).exec(line) ?? [];
+    const [, name, value] = HEADER_LINE.exec(line) ?? [];
     if (name === undefined || value === undefined) return undefined;
     headers[name.toLowerCase()] = value;
   }

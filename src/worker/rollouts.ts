@@ -2,7 +2,7 @@
 import { brings } from '../admit/concurrency.ts';
 import { type Decision, decide } from '../admit/decide.ts';
 import type { RecordKind } from '../admit/scope.ts';
-import type { Knobs } from '../domain/concurrency.ts';
+import { asItRuns } from '../domain/concurrency.ts';
 import { asObject, at, type JsonObject } from '../domain/json.ts';
 import type { KnativeBounds } from '../domain/knative-rules.ts';
 import type { Gates } from '../domain/ladder.ts';
@@ -59,17 +59,11 @@ export function outcomeOf(
   if ((changes.length > 0 && speaks) || scales) return { changes, ...(scales && { scales }) };
   const missing =
     found.some(({ finding: { applied }, current }) => applied && !isSame(applied, current)) ||
-    (service?.finding.applied && !sameTarget(service.finding.applied, service.look.current));
+    (service?.finding.applied && !asItRuns(service.finding.applied, service.look.current));
   const parts = [...decision.containers, ...(concurrency ? [concurrency] : [])];
   const reasons = [decision.reason, ...parts.map(({ reason }) => reason)];
   const refusal = reasons.find((reason) => OUTCOMES[reason].result === 'skipped');
   return { changes: [], ...(missing && refusal && { refused: `${refusal}, ${OUTCOMES[refusal].means}` }) };
-}
-
-/** Whether what counts now is what was applied. */
-function sameTarget(applied: Knobs, current: Knobs): boolean {
-  const { containerConcurrency: hard = current.containerConcurrency } = applied;
-  return applied.target === current.target && hard === current.containerConcurrency;
 }
 
 function askAdmission({ namespace, object: oldObject }: Workload, tuning: Tuning, judge: Judge): Decision {

@@ -1,7 +1,7 @@
 /** What is known of one Knative Service's concurrency before its containers are looked at. */
 import { CONCURRENCY, readBook } from '../admit/book.ts';
 import { templateAsWritten } from '../admit/concurrency.ts';
-import { type ConcurrencyStatus, type Knobs, knobsOf } from '../domain/concurrency.ts';
+import { type ConcurrencyStatus, type Knobs, knobsOf, sameKnobs } from '../domain/concurrency.ts';
 import { type KnativeBounds, scalesByConcurrency } from '../domain/knative-rules.ts';
 import type { Tuning } from '../domain/record.ts';
 import { AUTOSCALING, type ScalingSettings, settingsOf, settingText } from '../domain/scaling-settings.ts';
@@ -55,7 +55,8 @@ export function readService({ ref, object, replicas }: Workload, around: Around)
 
 /** Whether what runs is a decision of ours: not what the manifest says, nor what a person fixed. */
 function isOurs(runs: Knobs, written: Knobs, fixed: Knobs): boolean {
-  return DECIDED.some((knob) => fixed[knob] === undefined && runs[knob] !== written[knob]);
+  const free = DECIDED.filter((knob) => fixed[knob] === undefined);
+  return !sameKnobs(runs, written, free);
 }
 
 /** What a person wrote, as numbers. */
