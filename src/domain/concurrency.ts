@@ -140,6 +140,7 @@ export type MemoryEvidence = {
   /** the limit that the memory rules ask for, and the largest that may be set */
   wanted: string;
   ceiling: string;
+  killed?: true;
   /** what the memory rules newly decided at that moment */
   moves?: 'up' | 'down';
   fit?: Fit;

@@ -37,6 +37,8 @@ export type MemoryNow = {
   wanted: number;
   /** the largest limit that may be set */
   ceiling: number;
+  /** it was OOM killed lately, at the limit that runs */
+  killed?: true;
   /** what the memory rules have newly decided in this look */
   moves?: 'up' | 'down';
   fit?: Fit;
@@ -109,13 +111,20 @@ export function proposeKnobs(facts: ServiceFacts, reasons: string[]): Proposal |
   const { concurrency } = observed;
   const aims = `${concurrency} in flight (p95) where ${current.aim} are aimed at`;
   const tightest = memory.filter(isNear).sort((a, b) => fullness(b) - fullness(a))[0];
-  if (tightest) {
-    if (concurrency <= current.aim) {
-      reasons.push(`memory of ${tightest.container} near its limit, but only ${aims}: memory decides`);
-      return undefined;
-    }
+  if (tightest && concurrency > current.aim) {
     reasons.push(`memory of ${tightest.container} near its limit in both windows, ${aims}`);
     return lower(facts, tightest, concurrency, reasons);
+  }
+  const killed = memory.find((one) => one.killed && carriedBy(one) !== undefined);
+  if (killed) {
+    reasons.push(
+      `${killed.container} was OOM killed at the limit that runs, and its memory follows requests in flight`,
+    );
+    return boundAlone(facts, reasons);
+  }
+  if (tightest) {
+    reasons.push(`memory of ${tightest.container} near its limit, but only ${aims}: memory decides`);
+    return undefined;
   }
   if (memory.every(isFar) && isDeep(facts.load) && concurrency < current.aim) {
     reasons.push(`memory far from every limit, ${observed.queue} requests wait (p95), ${aims}`);
@@ -139,14 +148,20 @@ function lower(facts: ServiceFacts, tight: MemoryNow, concurrency: number, reaso
   const cut = Math.min(Math.max(concurrency / current.aim - 1, LEAST_CUT), MOST_CUT);
   const target = hundredths(Math.max(current.target * (1 - cut), LEAST_TARGET));
   if (!isWorthIt(facts, tight, carried, current.target / target, reasons)) {
-    // Memory alone would be behind every burst that is larger than the last: a bound costs no pods.
-    const hard = bound(facts, current.target, carried, reasons);
-    const wanted = { target: current.target, ...hard };
-    return hard.containerConcurrency === undefined ? undefined : { wanted, direction: 'lower', along: true };
+    return boundAlone(facts, reasons);
   }
   reasons.push(`target lowered by ${percent(1 - target / current.target)} from ${current.target} to ${target}`);
   const wanted = { target, ...bound(facts, target, carried, reasons) };
   return { wanted, direction: 'lower', ...(carried !== undefined && { instead: tight.container }) };
+}
+
+/** Memory alone would be behind every burst that is larger than the last: a bound costs no pods. */
+function boundAlone(facts: ServiceFacts, reasons: string[]): Proposal | undefined {
+  const { target } = facts.current;
+  const hard = bound(facts, target, undefined, reasons);
+  return hard.containerConcurrency === undefined
+    ? undefined
+    : { wanted: { target, ...hard }, direction: 'lower', along: true };
 }
 
 /**

@@ -117,6 +117,7 @@ function memoryNow({ name, look, fit }: ContainerAlone, finding: Finding | undef
       ...(usage.long && { long: roundUp(Math.max(usage.long.max, usage.short?.max ?? 0), Ki) }),
       wanted: proposeMemory(lasting, rules).limit,
       ceiling: Math.min(rules.limitMax, range.max ?? rules.limitMax),
+      ...(isKilled(look) && { killed: true }),
       ...(moves && { moves }),
       ...(fit && { fit }),
     },

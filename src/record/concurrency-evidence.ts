@@ -137,6 +137,7 @@ function writeMemory({
   long,
   wanted,
   ceiling,
+  killed,
   moves,
   fit,
 }: MemoryNow): MemoryEvidence {
@@ -148,6 +149,7 @@ function writeMemory({
     ...(long !== undefined && { long_max: formatBytes(long) }),
     wanted: formatBytes(wanted),
     ceiling: formatBytes(ceiling),
+    ...(killed && { killed }),
     ...(moves && { moves }),
     ...(fit && { fit }),
   };
@@ -164,6 +166,7 @@ function readMemory(evidence: MemoryEvidence): MemoryNow[] {
       ...(written !== undefined && { written }),
       ...(short !== undefined && { short }),
       ...(long !== undefined && { long }),
+      ...(evidence.killed === true && { killed: true }),
       ...((evidence.moves === 'up' || evidence.moves === 'down') && { moves: evidence.moves }),
       ...(fit && { fit }),
     },

@@ -35,6 +35,7 @@ const container = set(
     ...{ limit: mi(2048), written: optional(mi(2048)), short: optional(mi(2048)), long: optional(mi(2048)) },
     ...{ wanted: mi(2048), ceiling: mi(8192), fit: optional(fit) },
     moves: optional(fc.constantFrom('up' as const, 'down' as const)),
+    killed: optional(fc.constant(true as const)),
   }),
 ) as fc.Arbitrary<MemoryNow>;
 const at = fc.integer({ min: 0, max: 90 }).map((minutes) => NOW - minutes * MINUTE);

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { Mi } from '../../src/domain/quantity.ts';
-import { proposeKnobs, type ServiceFacts } from '../../src/recommend/concurrency.ts';
+import { type MemoryNow, proposeKnobs, type ServiceFacts } from '../../src/recommend/concurrency.ts';
+import type { ServiceLook } from '../../src/recommend/service.ts';
 import { FIT, loadWindow, memoryNow, nearLook, queuedLook, running, serviceLook } from './services.ts';
 
 const proposed = (facts: ServiceFacts) => proposeKnobs(facts, [])?.wanted;
@@ -49,6 +50,28 @@ t.test('where nothing bounds a pod, a finite bound is proposed, which the cluste
   t.equal(proposed(nearLook(77, theirs))?.containerConcurrency, undefined, 'the manifest bounds it');
   const ours = { current: running(90, { containerConcurrency: 100 }) };
   t.equal(proposed(nearLook(77, ours))?.containerConcurrency, 90, 'a bound of ours follows the target');
+});
+
+t.test('a kill bounds a pod whose memory is known to follow requests, whatever else there is to say', async (t) => {
+  const killed = (more: Partial<MemoryNow> = {}, facts: Partial<ServiceLook> = {}) =>
+    serviceLook({ memory: [memoryNow(400, { killed: true, fit: FIT, ...more })], ...facts });
+  t.strictSame(proposed(killed()), { target: 100, containerConcurrency: 100 }, 'far from near, when it is calm');
+  t.match(said(killed()), /^function was OOM killed at the limit that runs, and its memory follows requests in flight/);
+  t.match(proposeKnobs(killed(), []), { direction: 'lower', along: true });
+  t.strictSame(proposed({ ...nearLook(70), memory: killed({ short: 500 * Mi, long: 500 * Mi }).memory }), {
+    ...{ target: 100, containerConcurrency: 100 },
+  });
+  t.match(proposed({ ...nearLook(77), memory: killed({ short: 500 * Mi, long: 500 * Mi, wanted: 569 * Mi }).memory }), {
+    target: 90,
+  });
+
+  t.equal(proposed(killed({ fit: { ...FIT, quality: 0.3 } })), undefined, 'what fills it is not known to be requests');
+  t.equal(proposed(serviceLook({ memory: [memoryNow(400, { fit: FIT })] })), undefined, 'nothing was killed');
+  const elsewhere = [memoryNow(400, { killed: true }), memoryNow(400, { container: 'proxy', fit: FIT })];
+  t.equal(proposed(serviceLook({ memory: elsewhere })), undefined, 'the line is of another container');
+  const bounded = running(100, { containerConcurrency: 100 });
+  t.equal(proposed(killed({}, { current: bounded })), undefined, 'it is bounded');
+  t.equal(proposed(killed({}, { current: bounded, written: { containerConcurrency: 100 } })), undefined);
 });
 
 t.test('where no more pods can come, memory decides', async (t) => {

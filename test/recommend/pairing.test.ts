@@ -110,13 +110,21 @@ t.test('requests do not rise on memory that may not fall', async (t) => {
 
 t.test('a kill counts against more requests as long as its limit runs', async (t) => {
   const at = (oomLimit: number) => ({ ...usage(200, 200), oomLimit: oomLimit * Mi });
-  t.equal(pair(waiting(), container(at(512))).requests.recommended, undefined);
+  t.match(pair(waiting(), container(at(512))).requests.recommended, { target: 100, containerConcurrency: 100 });
   t.equal(pair(waiting(), container(at(300))).requests.recommended?.target, 120, 'the limit was raised since');
   const applied = { target: 120, at: NOW - 10 * MINUTE, previous: { target: 100 } };
   const raised = { applied, standing: { target: 120, at: applied.at }, aftermath: { since: applied.at } };
   const after = (oomLimit: number) => pair(waiting({ ...raised, current: running(120) }), container(at(oomLimit)));
   t.match(after(512).requests.applied, { target: 100, takenBack: true });
   t.equal(after(511).requests.applied?.target, 120, 'a kill from before is no fault of the raise');
+});
+
+t.test('after a kill, memory rises and a pod is bounded, in one look', async (t) => {
+  const { requests, memory } = pair(service(40), container({ ...usage(200, 512), oomLimit: 512 * Mi }));
+  t.match(requests.applied, { target: 100, containerConcurrency: 100 });
+  t.ok((memory?.applied?.limit ?? 0) > 512 * Mi);
+  const since = pair(service(40), container({ ...usage(200, 512), oomLimit: 511 * Mi }));
+  t.equal(since.requests.applied, undefined, 'the limit was raised since');
 });
 
 t.test('where requests are lowered, no memory falls in the same look', async (t) => {

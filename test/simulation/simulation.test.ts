@@ -8,7 +8,8 @@ import { createService } from './service.ts';
 import { MODES, type Mode, type Outcome, play } from './tuner.ts';
 
 const DAYS = Number(process.env.OAAS_TUNER_SIMULATION_DAYS || 0);
-const SEEDS = DAYS > 0 ? [1, 2, 3] : [1];
+/** The last is one in which a burst comes before the first step is over. */
+const SEEDS = DAYS > 0 ? [1, 2, 3] : [3];
 const PLAYED: readonly Mode[] = DAYS > 0 ? MODES : ['plain', 'paired'];
 
 type Total = Omit<Outcome, 'last'>;
@@ -42,6 +43,7 @@ t.test('paired with memory, concurrency costs less than each for itself, and is 
     t.ok(paired.requested <= plain.requested * 1.001, `${load}: ${paired.requested} GiB, ${plain.requested} without`);
     t.ok(paired.turns <= plain.turns, `${load}: ${paired.turns} turns, ${plain.turns} without`);
   }
+  t.ok(sums.paired.kills < sums.plain.kills, `fewer kills over all loads: ${sums.paired.kills}, ${sums.plain.kills}`);
   t.ok(sums.paired.requested < sums.plain.requested, 'less memory over all loads');
   if (DAYS > 0) console.log(['| load | rules | kills | requested | limited | Revisions | turns |', ...rows].join('\n'));
 });
