@@ -5,10 +5,11 @@
 import type { RecordKind } from '../admit/scope.ts';
 import type { Loads } from '../collect/load.ts';
 import type { Collected } from '../collect/usage.ts';
+import type { ConcurrencyStatus, KnobHistoryEntry } from '../domain/concurrency.ts';
 import { type JsonObject, textAt } from '../domain/json.ts';
 import { readBounds } from '../domain/knative-rules.ts';
 import { type Gates, isEnabled } from '../domain/ladder.ts';
-import type { Change, MemoryStatus, Phase } from '../domain/record.ts';
+import type { Change, HistoryEntry, MemoryStatus, Phase } from '../domain/record.ts';
 import type { Wait } from '../domain/waits.ts';
 import { ApiError } from '../kube/api.ts';
 import { type Log, reason } from '../log.ts';
@@ -18,15 +19,16 @@ import { previousConcurrency } from '../record/concurrency-read-back.ts';
 import { concurrencyStatus, knobNews } from '../record/concurrency-status.ts';
 import { eventsOf, knobEvents, rolloutEvents, troubleEvents } from '../record/events.ts';
 import { isNews, isNewsOfKnobs } from '../record/news.ts';
+import type { Report } from '../record/report.ts';
 import { memoryStatus, newsOf } from '../record/status.ts';
 import type { Settings } from '../settings.ts';
 import { aroundBy, headroomOf } from './around.ts';
 import type { Cluster } from './cluster.ts';
 import { errorsOf, type Figures, figuresOf, type RecommendationError } from './figures.ts';
 import { LeaseLostError } from './guarded.ts';
-import type { Known } from './known-past.ts';
+import type { Asks, Known } from './known-past.ts';
 import { type Looked, lookAtRecord } from './look.ts';
-import { planAll } from './plan.ts';
+import { isAside, planAll } from './plan.ts';
 import { isUnderWay } from './rollouts.ts';
 import type { RulesInForce } from './rules.ts';
 import { agree, oursByRecord, sayToVpa } from './vpas.ts';
@@ -164,6 +166,7 @@ async function look(
   const rangesOf = (namespace: string) => ranges.get(namespace) ?? [];
   const vpas = oursByRecord(around.verticalAutoscalers ?? []);
   const looked: Looked[] = [];
+  const asked: Asks[] = [];
   for (const entry of owned) {
     const { namespace, name } = entry.record.metadata;
     const surroundings = {
@@ -175,12 +178,19 @@ async function look(
       vpas: around.verticalAutoscalers && (vpas.get(`${namespace}/${name}`) ?? []),
     };
     vpas.delete(`${namespace}/${name}`);
-    await onItsOwn(entry, counts, log, () => looked.push(lookAtRecord(entry, surroundings)));
+    await onItsOwn(entry, counts, log, () => {
+      const one = lookAtRecord(entry, surroundings);
+      if (one.report.containers.length > 0) counts.figures.push(figuresOf(one));
+      counts.errors.push(...errorsOf(one));
+      asked.push(one.asks);
+      // Of most records nothing is new: to hold all reports until the last would be most of what a cycle holds.
+      const decided = isAside(one) && !one.vpas && decide(one, now);
+      if (decided && !isToWrite(decided)) count(one.report, decided.status, counts);
+      else looked.push(one);
+    });
   }
-  counts.figures = looked.filter(({ report }) => report.containers.length > 0).map(figuresOf);
-  counts.errors = looked.flatMap(errorsOf);
-  known.kills?.begin(new Map(looked.flatMap(({ asks }) => (asks.kills ? [asks.kills] : []))), now);
-  known.trials?.begin(new Map(looked.flatMap(({ asks }) => (asks.trial ? [asks.trial] : []))), now);
+  known.kills?.begin(new Map(asked.flatMap(({ kills }) => (kills ? [kills] : []))), now);
+  known.trials?.begin(new Map(asked.flatMap(({ trial }) => (trial ? [trial] : []))), now);
   planAll(looked, headroomOf(around.quotas), limits, now);
   steps.decide = lap();
   return { looked, strays: [...vpas.values()].flat() };
@@ -268,29 +278,50 @@ async function onItsOwn({ record }: OwnedWorkloads, counts: CycleReport, log: Lo
   }
 }
 
-async function write(
-  { entry, previous, report, vpas }: Looked,
-  counts: CycleReport,
-  { cluster, log }: Parts,
-  now: number,
-): Promise<void> {
-  const { record } = entry;
-  const { namespace, name } = record.metadata;
+type Decided = {
+  status: MemoryStatus;
+  concurrency: ConcurrencyStatus | undefined;
+  news: HistoryEntry[];
+  knobs: KnobHistoryEntry[];
+  previous: MemoryStatus | undefined;
+  before: ConcurrencyStatus | undefined;
+};
+
+/** What the record's status shall be. */
+function decide({ entry: { record }, previous, report }: Looked, now: number): Decided {
   const news = newsOf(report, previous, now);
-  const decided = memoryStatus(report, name, previous, news, now);
-  const refusal = vpas && (await sayToVpa(vpas.wanted(decided), vpas.standing, cluster));
-  const status: MemoryStatus = refusal === undefined ? decided : { ...decided, phase: 'Degraded', message: refusal };
+  const status = memoryStatus(report, record.metadata.name, previous, news, now);
   const before = previousConcurrency(record.status);
   const knobs = knobNews(report, before, now);
   const concurrency = concurrencyStatus(report, before, knobs, status.rollouts ?? [], now);
-  counts.phases[status.phase] = (counts.phases[status.phase] ?? 0) + 1;
-  counts.containers += report.containers.length;
-  for (const rollout of status.rollouts ?? []) {
+  return { status, concurrency, news, knobs, previous, before };
+}
+
+function isToWrite({ status, concurrency, previous, before }: Decided): boolean {
+  return isNews(status, previous) || isNewsOfKnobs(concurrency, before);
+}
+
+function count({ containers }: Report, { phase, rollouts = [] }: MemoryStatus, counts: CycleReport): void {
+  counts.phases[phase] = (counts.phases[phase] ?? 0) + 1;
+  counts.containers += containers.length;
+  for (const rollout of rollouts) {
     if (isUnderWay(rollout)) counts.rollouts.underWay += 1;
     const { waiting } = counts.rollouts;
     if (rollout.reason && rollout.state === 'Waiting') waiting[rollout.reason] = (waiting[rollout.reason] ?? 0) + 1;
   }
-  if (!isNews(status, previous) && !isNewsOfKnobs(concurrency, before)) return;
+}
+
+async function write(looked: Looked, counts: CycleReport, { cluster, log }: Parts, now: number): Promise<void> {
+  const { report, vpas } = looked;
+  const { record } = looked.entry;
+  const { namespace, name } = record.metadata;
+  const decided = decide(looked, now);
+  const { concurrency, news, knobs, previous } = decided;
+  const refusal = vpas && (await sayToVpa(vpas.wanted(decided.status), vpas.standing, cluster));
+  if (refusal !== undefined) decided.status = { ...decided.status, phase: 'Degraded', message: refusal };
+  const { status } = decided;
+  count(report, status, counts);
+  if (!isToWrite(decided)) return;
   await cluster.writeStatus(record, status, concurrency);
   counts.written += 1;
 

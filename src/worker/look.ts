@@ -52,7 +52,7 @@ export type Surroundings = Judge & {
   now: number;
 };
 
-/** What was found; which rollouts are asked for is decided over all records. */
+/** What was found; its report says how far the rollouts are, and which are asked for is decided over all records. */
 export type Looked = {
   entry: OwnedWorkloads;
   previous: MemoryStatus | undefined;
@@ -144,7 +144,13 @@ export function lookAtRecord(entry: OwnedWorkloads, around: Surroundings): Looke
       looked.rollouts.push({ workload, entry: { workload: workload.ref, state: 'Done', at: last.at }, decidedAt: 0 });
     }
   }
+  report.rollouts = worthTelling(looked.rollouts.map(({ entry }) => entry));
   return looked;
+}
+
+/** A rollout that never was says nothing. */
+export function worthTelling(rollouts: RolloutStatus[]): RolloutStatus[] {
+  return rollouts.filter(({ state, at }) => state !== 'Done' || at !== undefined);
 }
 
 function lookAtRollout(

@@ -3,7 +3,7 @@ import { annotation, type Pair, ROLLOUT_ANNOTATION } from '../domain/workload.ts
 import { pair } from '../recommend/guards.ts';
 import { planRollouts, type RolloutLimits } from '../recommend/rollouts.ts';
 import { asks, gaveUp, waits } from '../record/rollouts.ts';
-import type { Looked, LookedRollout } from './look.ts';
+import { type Looked, type LookedRollout, worthTelling } from './look.ts';
 import { isUnderWay } from './rollouts.ts';
 
 /**
@@ -29,9 +29,13 @@ export function planAll(
   );
   const plan = planRollouts(candidates, [...underWay, ...unseen], headroom, limits, now);
   for (const { report, rollouts } of looked) {
-    if (report.trouble !== undefined && report.enabled) continue;
-    report.rollouts = rollouts.map((one) => entryOf(one, plan, now)).filter(({ state, at }) => state !== 'Done' || at);
+    if (rollouts.length > 0) report.rollouts = worthTelling(rollouts.map((one) => entryOf(one, plan, now)));
   }
+}
+
+/** Whether the plan has nothing to decide about the record, nor to count. */
+export function isAside({ report, rollouts }: Looked): boolean {
+  return report.trouble === undefined && rollouts.every(({ pending, entry }) => !pending && !isUnderWay(entry));
 }
 
 function entryOf(
