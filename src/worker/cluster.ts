@@ -47,10 +47,10 @@ const QUOTAS: ResourceType = { group: '', version: 'v1', plural: 'resourcequotas
 const AUTOSCALERS: ResourceType = { group: 'autoscaling', version: 'v2', plural: 'horizontalpodautoscalers' };
 
 export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cluster {
-  const itemsOf = async (type: ResourceType) => (await api.list(type)).items;
+  const itemsOf = async (type: ResourceType, selector?: string) => (await api.list(type, selector)).items;
   const listOptional = async (type: ResourceType, selector?: string) => {
     try {
-      return (await api.list(type, selector)).items;
+      return await itemsOf(type, selector);
     } catch (error) {
       // A cluster without Knative or VPA is no error.
       if (error instanceof ApiError && error.code === 404) return undefined;
@@ -65,25 +65,22 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
       return (await api.get(records, namespace, name)) as unknown as RecordResource;
     },
     async workloads() {
-      const [deployments, services] = await Promise.all([
-        api.list(DEPLOYMENTS, OWNER_LABEL),
-        knative ? listOptional(KNATIVE_SERVICES, OWNER_LABEL) : [],
-      ]);
-      return [...deployments.items, ...(services ?? [])];
+      const deployments = await itemsOf(DEPLOYMENTS, OWNER_LABEL);
+      const services = knative ? await listOptional(KNATIVE_SERVICES, OWNER_LABEL) : [];
+      return [...deployments, ...(services ?? [])];
     },
     async revisionDeployments() {
-      return knative ? (await api.list(DEPLOYMENTS, 'serving.knative.dev/service')).items : [];
+      return knative ? await itemsOf(DEPLOYMENTS, 'serving.knative.dev/service') : [];
     },
     limitRanges: () => itemsOf(LIMIT_RANGES),
     knativeConfig: async () => (knative ? await readKnativeConfig(api) : { defaults: {}, autoscaler: {} }),
     async around() {
-      const [namespaces, autoscalers, verticalAutoscalers, quotas] = await Promise.all([
-        itemsOf(NAMESPACES),
-        itemsOf(AUTOSCALERS),
-        listOptional(VPAS),
-        itemsOf(QUOTAS),
-      ]);
-      return { namespaces, autoscalers, verticalAutoscalers, quotas };
+      return {
+        namespaces: await itemsOf(NAMESPACES),
+        autoscalers: await itemsOf(AUTOSCALERS),
+        verticalAutoscalers: await listOptional(VPAS),
+        quotas: await itemsOf(QUOTAS),
+      };
     },
     async writeVpa({ status, ...vpa }) {
       const [namespace, name] = [textAt(vpa, 'metadata', 'namespace'), textAt(vpa, 'metadata', 'name')];

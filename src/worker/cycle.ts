@@ -139,14 +139,13 @@ async function look(
 ): Promise<{ looked: Looked[]; strays: JsonObject[] }> {
   const { cluster, log, gates, rules, record, strategy, limits, known = {} } = parts;
   const { steps } = counts;
-  const [records, objects, revisions, limitRanges, around, config] = await Promise.all([
-    cluster.records(),
-    cluster.workloads(),
-    cluster.revisionDeployments(),
-    cluster.limitRanges(),
-    cluster.around(),
-    cluster.knativeConfig().catch(ifForbidden),
-  ]);
+  // One after the other: nobody waits for them, and whoever waits for an admission needs the other core.
+  const records = await cluster.records();
+  const objects = await cluster.workloads();
+  const revisions = await cluster.revisionDeployments();
+  const limitRanges = await cluster.limitRanges();
+  const around = await cluster.around();
+  const config = await cluster.knativeConfig().catch(ifForbidden);
   const owned = byRecord(records, objects, revisions, record);
   const observed = owned.filter(({ tuning }) => isEnabled(tuning, gates)).flatMap(({ workloads }) => workloads);
   counts.records = owned.length;

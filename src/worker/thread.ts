@@ -3,7 +3,7 @@
  * settings that it was started with; what it finds reaches admission through the records' status.
  */
 import { randomUUID } from 'node:crypto';
-import { constants, hostname, setPriority } from 'node:os';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Registry } from 'prom-client';
@@ -25,6 +25,7 @@ import { knownPast } from './known-past.ts';
 import { createElection, type Election, monotonic, stand } from './lease.ts';
 import { workerMetrics } from './metrics.ts';
 import { createPast } from './past.ts';
+import { comeLast } from './priority.ts';
 import { enabledByDefault, rulesOf } from './rules.ts';
 
 /**
@@ -144,7 +145,6 @@ async function worker(settings: Settings, cluster: Cluster, log: Log): Promise<(
   };
 }
 
-// Whoever waits for an admission comes first. On Linux a thread has a priority of its own (setpriority(2)).
-if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+comeLast();
 
 await run(workerData as Settings);
