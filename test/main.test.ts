@@ -87,6 +87,8 @@ async function serving(t: Test, more: Record<string, string> = {}) {
   const line = (msg: string) => until(msg, () => lines().find((one) => one.msg === msg), { unless });
   const { reviewsPort, opsPort } = await line('serving');
   const ready = async () => (await request(`http://127.0.0.1:${opsPort}/readyz`)).statusCode;
+  // Whoever answers has come past its first turn: it listens to signals, too.
+  await ready();
   const client = clientOf(Number(reviewsPort), readFileSync(join(certificates, 'ca.crt'), 'utf8'), 1);
   t.teardown(() => client.close());
   return { child, server, client, ready, line };
@@ -105,7 +107,7 @@ async function answerStart(server: PlayedApiServer): Promise<void> {
 }
 
 t.test('SIGTERM: not ready at once, reviews are answered while it drains, exit code 0', async (t) => {
-  const { child, server, client, ready, line } = await serving(t, { OAAS_TUNER_DRAIN_SECS: '4' });
+  const { child, server, client, ready, line } = await serving(t, { OAAS_TUNER_DRAIN_SECS: '8' });
   t.equal(await ready(), 503);
   await answerStart(server);
   await until('it to be ready', async () => (await ready()) === 200);
@@ -113,7 +115,7 @@ t.test('SIGTERM: not ready at once, reviews are answered while it drains, exit c
 
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
-  t.equal((await line('stopping')).drainSeconds, 4);
+  t.equal((await line('stopping')).drainSeconds, 8);
   t.equal(await ready(), 503);
   const { status, headers, body } = await client.post('/mutate', review());
   t.strictSame([status, headers.connection, body.response.patchType], [200, 'close', 'JSONPatch']);

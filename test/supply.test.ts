@@ -88,7 +88,7 @@ async function build(t: Test): Promise<string | undefined> {
 
 t.test(
   'the files of the image, installed without development, answer a review and finish a cycle',
-  { timeout: 280_000 },
+  { timeout: 540_000 },
   async (t) => {
     const folder = await build(t);
     if (!folder) {

@@ -128,7 +128,7 @@ t.test('senders that take their time keep nobody waiting, and are shown out', as
   const tuner = await ready(t);
   const started = performance.now();
   const slow = await Promise.all(Array.from({ length: 100 }, () => open(t, tuner)));
-  const gone = slow.map((socket) => once(socket.resume(), 'close'));
+  const gone = slow.map((socket) => new Promise((resolve) => socket.resume().once('close', resolve)));
   const [head, body] = [
     'POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n',
     JSON.stringify(review()),
@@ -150,12 +150,17 @@ t.test('large reviews, many at once, in a heap as small as the chart gives: the 
   // Half of the chart's memory limit, as V8 takes it by itself inside a container.
   const tuner = await ready(t, ['--max-old-space-size=256']);
   const text = JSON.stringify(update(tiny(100_000), tiny(100_000)));
-  const ends = await flood(tuner.trusting(12), text);
-  t.strictSame(
-    ends.filter((end) => ![true, 503, 408, 0].includes(end)),
-    [],
-  );
-  t.ok(ends.includes(true), 'some are answered');
+  const client = tuner.trusting(12);
+  // Of one flood on a busy machine it may be that no body is read in time.
+  const some = await until('some to be answered', async () => {
+    const ends = await flood(client, text);
+    t.strictSame(
+      ends.filter((end) => ![true, 503, 408, 0].includes(end)),
+      [],
+    );
+    return ends.includes(true);
+  });
+  t.ok(some);
   await keepsItsPromise(t, tuner, 'right');
 });
 

@@ -36,6 +36,7 @@ t.test('stale: the records of the last list hold, and their age grows', async (t
   const cluster = await playCluster(t);
   const tuner = await run(t, { env: { KUBECONFIG: cluster.kubeconfig } });
   await until('it to watch', () => cluster.watches.size > 0);
+  await until('it to be ready', async () => (await tuner.ready()) === 'ok\n');
   cluster.misbehave = () => {};
   for (const watch of cluster.watches) watch.reset();
   await until('the age to grow', async () => (await tuner.metric('oaas_tuner_store_age_seconds')) > 1);

@@ -61,7 +61,7 @@ for (const [how, { code, error }] of Object.entries(FATES)) {
       do await answersInTime(t, served);
       while (served.deaths().length < needed);
     })();
-    await until('it to have died', () => served.deaths().length >= needed);
+    await until('it to have died', () => served.deaths().length >= needed, { timeoutMs: 180_000 });
     await answering;
     t.match(String(served.deaths()[0]?.error), error);
     const [, counted] = /^oaas_tuner_worker_deaths_total (\d+)$/m.exec(await served.metrics()) ?? [];

@@ -4,6 +4,7 @@ import t from 'tap';
 import { type Cluster, partsFor, startCluster } from '../cluster/cluster.ts';
 import { run } from '../cluster/command.ts';
 import { kubectl, record } from '../cluster/stage.ts';
+import { until } from '../cluster/until.ts';
 import { CHART, helm, skipWithout } from './helm.ts';
 
 t.setTimeout(30 * 60_000);
@@ -33,7 +34,8 @@ t.test('the chart in a real cluster', { skip }, async (t) => {
     for (const kind of ['deployment.apps', 'service', 'poddisruptionbudget.policy', 'secret'])
       t.match(found, `${kind}/oaas-tuner`);
     await kubectl(cluster, ['wait', '--for=condition=established', 'crd/deploymentrecords.oaas.io', '--timeout=120s']);
-    await kubectl(cluster, ['apply', '-f', '-'], record({ name: 'orders' }));
+    // Discovery tells of a new kind a moment after that.
+    await until('the kind to be known', () => kubectl(cluster, ['apply', '-f', '-'], record({ name: 'orders' })));
   });
 
   await t.test(

@@ -1,6 +1,7 @@
 /** What a Service is to the API server: new connections go to a replica that is ready, open ones stay where they are. */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 
 /** A replica: the port of its reviews, and where it says whether it is ready. */
@@ -13,23 +14,25 @@ const PROBE_EVERY_MS = 200;
 
 export async function openBalancer(backends: Backend[]): Promise<Balancer> {
   const sockets = new Set<Socket>();
-  let ready: Backend[] = [];
+  const ready = new Set<Backend>();
   let turn = 0;
-  const probe = async () => {
-    const answers = await Promise.all(
-      backends.map(async (backend) => {
-        const answer = await request(`${backend.opsUrl}/readyz`).catch(() => undefined);
-        await answer?.body.dump();
-        return answer?.statusCode === 200;
-      }),
-    );
-    ready = backends.filter((_, index) => answers[index]);
+  const probe = async (backend: Backend) => {
+    const answer = await request(`${backend.opsUrl}/readyz`).catch(() => undefined);
+    await answer?.body.dump();
+    if (answer?.statusCode === 200) ready.add(backend);
+    else ready.delete(backend);
   };
-  await probe();
-  const timer = setInterval(probe, PROBE_EVERY_MS);
+  await Promise.all(backends.map(probe));
+  let closed = false;
+  // Each on its own: one that is slow to answer does not keep another's news from us.
+  for (const backend of backends) {
+    void (async () => {
+      for (; !closed; await delay(PROBE_EVERY_MS)) await probe(backend);
+    })();
+  }
   const server = createServer((near) => {
     turn += 1;
-    const backend = ready[turn % ready.length];
+    const backend = [...ready][turn % ready.size];
     if (!backend) return near.destroy();
     const far = connect(backend.port, '127.0.0.1');
     for (const [from, to] of [
@@ -47,7 +50,7 @@ export async function openBalancer(backends: Backend[]): Promise<Balancer> {
   return {
     port: (server.address() as { port: number }).port,
     async close() {
-      clearInterval(timer);
+      closed = true;
       for (const socket of sockets) socket.destroy();
       server.close();
       await once(server, 'close');

@@ -270,9 +270,8 @@ t.test('requests as Prometheus tells them', { skip: can.ok ? false : 'needs Go 1
     ...{ url: cluster.prometheusUrl, timeoutMs: 30_000, params: read.settings.prometheusParams },
     access: async () => ({ headers: {} }),
   });
-  const signal = AbortSignal.timeout(120_000);
   const collect = (more: Partial<LoadOptions> = {}, ask = prometheus) =>
-    createLoadCollector(ask, { ...read.settings, ...more })(targets, NOW, signal);
+    createLoadCollector(ask, { ...read.settings, ...more })(targets, NOW, AbortSignal.timeout(120_000));
   const { loads, absent } = await collect();
   const of = (key: string) => loads.get(key);
   t.equal(absent, false);

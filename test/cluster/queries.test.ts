@@ -220,8 +220,8 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     ...{ url: cluster.prometheusUrl, timeoutMs: 30_000, params: read.settings.prometheusParams },
     access: async () => ({ headers: {} }),
   });
-  const signal = AbortSignal.timeout(60_000);
-  const { usage } = await createCollector(prometheus, read.settings)(targets, NOW, signal);
+  const patience = () => AbortSignal.timeout(60_000);
+  const { usage } = await createCollector(prometheus, read.settings)(targets, NOW, patience());
   const of = (ref: string) => usage.get(`shop/${ref}/function`);
 
   await t.test(
@@ -294,7 +294,7 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     const far = { namespace: 'far', ref: 'Deployment/orders', deployments: ['orders'], open: true };
     const of = async (selector: string) => {
       const collect = createCollector(prometheus, { ...read.settings, seriesNames, selector });
-      return (await collect([far], NOW, signal)).usage.get('far/Deployment/orders/function');
+      return (await collect([far], NOW, patience())).usage.get('far/Deployment/orders/function');
     };
     same(t, (await of('cluster="other"'))?.long, expected([foreign], LONG), 'the right one');
     t.equal(await of('cluster="prod"'), undefined, 'another one');
@@ -311,7 +311,7 @@ t.test('the queries give the numbers of the samples', { skip: can.ok ? false : c
     };
     // In parts pods are found by their names, which an adopted ReplicaSet does not have from its Deployment.
     const named = targets.filter(({ ref }) => ref !== 'Deployment/adopter');
-    const parts = await createCollector(small, read.settings)(named, NOW, signal);
+    const parts = await createCollector(small, read.settings)(named, NOW, patience());
     for (const { ref } of named) t.strictSame(parts.usage.get(`shop/${ref}/function`), of(ref), ref);
     t.ok(asked > 15, `${asked} queries`);
   });

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { request } from 'undici';
 import { Mi } from '../../src/domain/quantity.ts';
 import type { ContainerStatus, MemoryStatus } from '../../src/domain/record.ts';
 import { available } from './binaries.ts';
@@ -13,6 +14,8 @@ const can = available(partsFor(parts));
 // The first run builds everything from source.
 t.setTimeout(30 * 60_000);
 
+const PATIENCE = { timeoutMs: 180_000 };
+
 t.test(
   'what Prometheus measured reaches the record, and from there the workload',
   { skip: can.ok ? false : 'needs Go 1.26' },
@@ -22,6 +25,8 @@ t.test(
     const tuner = await startTuner(cluster, {
       ...measuring(cluster),
       OPRC_CRM_LONG_WINDOW_SECS: '21600',
+      // With `rollout` applied values would go out half a second after they stand in a status.
+      OPRC_CRM_ENFORCEMENT_STRATEGY: 'admission',
     });
     t.teardown(() => tuner.stop());
 
@@ -56,12 +61,14 @@ t.test(
       const [heading, row] = (await kubectl(cluster, ['get', 'deploymentrecords'])).split('\n');
       t.match(heading, /NAME +PHASE +WORKLOADS +REQUEST +LIMIT +AGE/);
       t.match(row, /orders +Recommending +1 +272Mi +416Mi/);
-      const described = await kubectl(cluster, ['describe', 'deploymentrecord', 'orders']);
+      // An Event is written after the status that it tells of.
+      const { described, events } = await until('its Event', async () => {
+        const described = await kubectl(cluster, ['describe', 'deploymentrecord', 'orders']);
+        const lines = described.slice(described.indexOf('Events:')).split('\n');
+        const events = lines.filter((line) => line.includes('Recommended'));
+        return events.length > 0 ? { described, events } : undefined;
+      });
       t.match(described, 'average-based with 50% headroom');
-      const events = described
-        .slice(described.indexOf('Events:'))
-        .split('\n')
-        .filter((line) => line.includes('Recommended'));
       t.equal(events.length, 1, described);
       t.match(events[0], 'Deployment/orders container function: 256Mi/512Mi -> 272Mi/416Mi');
     });
@@ -123,7 +130,10 @@ t.test(
         });
         t.strictSame(await rollout(cluster, 'steps'), before, 'nothing restarts because of a number in a status');
 
-        const said = await kubectl(cluster, ['rollout', 'restart', 'deployment/steps']);
+        const said = await until('the webhook to have seen them', async () => {
+          const said = await kubectl(cluster, ['rollout', 'restart', 'deployment/steps']);
+          return said.includes('record steps') && said;
+        });
         t.match(said, 'function memory 512Mi/1Gi -> 368Mi/720Mi (request/limit, applied in record steps)');
         t.equal(await memory(cluster, 'deployment/steps'), '368Mi/720Mi');
         const after = await statusOf(cluster, 'steps');
@@ -150,6 +160,8 @@ t.test(
         '-o',
         'jsonpath={.items[0].metadata.name}',
       ]);
+      // A restart is an increase, of a count that was seen before.
+      await until('Prometheus to count its restarts', () => countsRestarts(cluster, stdout), PATIENCE);
       await oomKill(cluster.api(), 'default', stdout, 'function');
       // max(416Mi × 1.2, 416Mi + 100Mi) = 516Mi; × 1.1 = 567.6Mi → 576Mi.
       const status = await statusWhen(
@@ -181,11 +193,19 @@ function statusWhen(
   name: string,
   look: (status: MemoryStatus & { containers: ContainerStatus[] }) => boolean,
 ) {
-  return until(`the status of record ${name}`, async () => {
+  const see = async () => {
     const status = await statusOf(cluster, name);
     if (status && look(status)) return status;
     throw new Error(JSON.stringify(status));
-  });
+  };
+  return until(`the status of record ${name}`, see, PATIENCE);
+}
+
+async function countsRestarts(cluster: Cluster, pod: string): Promise<boolean> {
+  const query = `kube_pod_container_status_restarts_total{pod="${pod}"}`;
+  const { body } = await request(`${cluster.prometheusUrl}/api/v1/query?${new URLSearchParams({ query })}`);
+  const { data } = (await body.json()) as { data: { result: object[] } };
+  return data.result.length > 0;
 }
 
 /** Six hours of steady use by the Deployment's pod, a sample every 30 s. */

@@ -6,7 +6,7 @@ import { parseAllDocuments, stringify } from 'yaml';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { kubectl, manifest, memory, record } from './stage.ts';
-import { measuring, NAMESPACE, startTuner } from './tuner.ts';
+import { byService, install, measuring, NAMESPACE, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
 const parts = { controllers: true, prometheus: true, knative: 'controller', vpa: 'api', audit: true } as const;
@@ -14,6 +14,8 @@ const WASTE = { request: '1Gi', limit: '2Gi' };
 const can = available(partsFor(parts));
 // The first run builds everything from source.
 t.setTimeout(30 * 60_000);
+
+const PATIENCE = { timeoutMs: 180_000 };
 
 /** A rule of a role taken apart: one verb on one resource. */
 type Right = { group: string; resource: string; verb: string; name?: string };
@@ -27,6 +29,15 @@ t.test(
   async (t) => {
     const cluster = await startCluster({ ...parts, say: console.error });
     t.teardown(() => cluster.stop());
+    // The API server hears of new roles, in their order, a moment after they were written, and refuses until then.
+    await install(cluster, byService(443));
+    for (const right of [
+      ['get', 'mutatingwebhookconfigurations/oaas-tuner'],
+      ['get', 'secrets/oaas-tuner-tls', '-n', NAMESPACE],
+    ]) {
+      const may = () => cluster.kubectl(['auth', 'can-i', ...right], { user: 'tuner' });
+      await until(`the right to ${right}`, async () => (await may()).code === 0);
+    }
     const tuner = await startTuner(cluster, {
       ...measuring(cluster),
       OAAS_TUNER_CERTIFICATES: 'secret',
@@ -41,9 +52,8 @@ t.test(
     const wasteful = manifest({ usage: '180Mi', memory: { function: WASTE } });
     const served = manifest({ kind: 'Service', name: 'served', usage: '180Mi', memory: { function: WASTE } });
     await kubectl(cluster, ['apply', '-f', '-'], `${record({ enforce: true })}---\n${wasteful}---\n${served}`);
-    await until('an Event about a recommendation', async () => {
-      return (await kubectl(cluster, ['get', 'events', '-o', 'jsonpath={..reason}'])).includes('Recommended');
-    });
+    const events = () => kubectl(cluster, ['get', 'events', '-o', 'jsonpath={..reason}']);
+    await until('an Event about a recommendation', async () => (await events()).includes('Recommended'), PATIENCE);
     // Somebody who writes the same record all the time: it is read again for its new version.
     let notes = 0;
     await until(
@@ -61,18 +71,16 @@ t.test(
         });
         return asked(cluster).some(({ resource, verb }) => resource === 'deploymentrecords' && verb === 'get');
       },
-      { everyMs: 0 },
+      { ...PATIENCE, everyMs: 0 },
     );
-    await until('its rollout', async () => (await memory(cluster)) !== '1Gi/2Gi', { timeoutMs: 120_000 });
-    await until('the other one', async () => (await memory(cluster, 'ksvc/served')) !== '1Gi/2Gi', {
-      timeoutMs: 120_000,
-    });
+    await until('its rollout', async () => (await memory(cluster)) !== '1Gi/2Gi', PATIENCE);
+    await until('the other one', async () => (await memory(cluster, 'ksvc/served')) !== '1Gi/2Gi', PATIENCE);
     await tuner.stop();
     await tuner.start({ OPRC_CRM_ENFORCEMENT_STRATEGY: 'vpa' });
     const vpas = () => kubectl(cluster, ['get', 'vpa', '-o', 'name']);
-    await until('a VerticalPodAutoscaler', async () => (await vpas()) !== '');
+    await until('a VerticalPodAutoscaler', async () => (await vpas()) !== '', PATIENCE);
     await kubectl(cluster, ['apply', '-f', '-'], record({ enforce: false }));
-    await until('its end', async () => (await vpas()) === '');
+    await until('its end', async () => (await vpas()) === '', PATIENCE);
     await tuner.stop();
     const requests = asked(cluster);
 

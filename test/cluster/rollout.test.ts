@@ -20,7 +20,7 @@ t.test('a rolling restart under a stream of applies', { skip: can.ok ? false : '
   t.teardown(() => cluster.stop());
   const tuners = [];
   for (let count = 0; count < 3; count += 1) {
-    const tuner = await startTuner(cluster, { OAAS_TUNER_DRAIN_SECS: '2' });
+    const tuner = await startTuner(cluster, { OAAS_TUNER_DRAIN_SECS: '8' });
     t.teardown(() => tuner.kill());
     tuners.push(tuner);
   }

@@ -8,7 +8,7 @@ import { ensureCertificates } from '../../src/serve/certificates.ts';
 import { readSettings } from '../../src/settings.ts';
 import { reservePort } from '../cluster/ports.ts';
 import { until } from '../cluster/until.ts';
-import { listenedLog } from './log-lines.ts';
+import { type Line, listenedLog } from './log-lines.ts';
 import { serve } from './served.ts';
 
 /** Sends one after the other until the test ends; what it was told, and said. */
@@ -22,12 +22,15 @@ function sending(t: Test, url: string, ca: () => string | undefined) {
   return { outcomes, lines };
 }
 
+/** A canary is given up after some seconds, and a machine may stand still for as long. */
+const otherThanStalls = (lines: Line[]) => lines.filter(({ error }) => !/timeout/.test(String(error)));
+
 t.test('a canary that is answered says that the path works, and is no admission of a workload', async (t) => {
   const served = await serve();
   t.teardown(() => served.close());
-  const { outcomes } = sending(t, `https://localhost:${served.port}/mutate`, () => served.ca);
-  await until('some', () => outcomes.length > 2);
-  t.strictSame([...new Set(outcomes)], [true]);
+  const { outcomes, lines } = sending(t, `https://localhost:${served.port}/mutate`, () => served.ca);
+  await until('some', () => outcomes.filter(Boolean).length > 2);
+  t.strictSame(otherThanStalls(lines), []);
   t.strictSame(Object.keys(await served.counted()), ['other/CREATE/skipped/not-a-workload']);
 });
 
@@ -39,7 +42,7 @@ t.test('whoever is not there, not trusted or not the tuner is told of, once for 
   let ca: string | undefined;
   const silent = sending(t, `https://localhost:${served.port}/mutate`, () => ca);
   const wrong = sending(t, `https://localhost:${served.port}/elsewhere`, () => served.ca);
-  const gone = sending(t, 'https://localhost:9/mutate', () => served.ca);
+  const gone = sending(t, 'https://127.0.0.1:9/mutate', () => served.ca);
   await ensureCertificates(t.testdirName, Date.now());
   const stranger = readFileSync(join(t.testdirName, 'ca.crt'), 'utf8');
   const distrusted = sending(t, `https://localhost:${served.port}/mutate`, () => stranger);
@@ -50,8 +53,14 @@ t.test('whoever is not there, not trusted or not the tuner is told of, once for 
   ] as const) {
     await until('some', () => outcomes.length > 2);
     t.strictSame([...new Set(outcomes)], [false]);
-    t.match(lines, [{ msg: 'the API server would not reach us this way', error: why }]);
-    t.equal(lines.length, 1);
+    const [line, ...others] = otherThanStalls(lines);
+    t.match(line, { msg: 'the API server would not reach us this way', error: why });
+    t.ok(
+      others.every(({ error }) => error === line?.error),
+      'one cause',
+    );
+    const repeated = lines.filter(({ error }, index) => error === lines[index - 1]?.error);
+    t.strictSame(repeated, [], 'told once');
   }
   t.strictSame(silent.outcomes, [], 'without a CA nobody could');
   ca = served.ca;

@@ -50,7 +50,7 @@ t.test('a replica is ready when the records have been listed, and not any more w
   t.equal(await ops('/livez'), '200 ok\n');
   fill();
   t.equal(await ops('/readyz'), '200 ok\n');
-  const stopping = app.stop(4);
+  const stopping = app.stop(8);
   t.equal(await ops('/readyz'), '503 not ready: stopping\n');
   t.equal(await ops('/livez'), '200 ok\n', 'or the kubelet would kill it while it drains');
   t.match(await ops('/metrics'), /^200 .*oaas_tuner_store_records 1\n.*of_the_worker 1\n/s);
