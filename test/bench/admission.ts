@@ -3,13 +3,14 @@
  * own where there is `taskset`; contenders take turns in rounds, so that the machine's moods hit them alike. Beside the
  * rate stands the CPU per review, which a machine that is busy otherwise disturbs less.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { ensureCertificates } from '../../src/serve/certificates.ts';
 import { type LoadResult, load, quantile } from './load.ts';
+import { pin, pinnable } from './pin.ts';
 import { type ReviewKind, reviewBody } from './reviews.ts';
 
 type Contender = { name: string; args: string[] };
@@ -157,26 +158,6 @@ async function measure({ name, review, connections }: Case, servers: Server[], r
     });
   }
   return rows;
-}
-
-function pinnable(): boolean {
-  try {
-    execFileSync('taskset', ['-c', '0', 'true'], { stdio: 'ignore' });
-    return cpus().length > 1;
-  } catch {
-    return false;
-  }
-}
-
-/** All threads of the process onto one core; one of them may end while they are looked through. */
-function pin(pid: number, core: string): void {
-  for (let tries = 0; tries < 10; tries += 1) {
-    try {
-      execFileSync('taskset', ['-a', '-p', '-c', core, String(pid)], { stdio: 'ignore' });
-      return;
-    } catch {}
-  }
-  throw new Error(`taskset could not put the load onto core ${core}`);
 }
 
 function print(name: string, rows: Row[]): void {

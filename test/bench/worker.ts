@@ -15,6 +15,7 @@ import { until } from '../cluster/until.ts';
 import { CONTAINERS, createObjects, PODS, UNTIL, WINDOWS, writeSamples } from './crowd.ts';
 import { quantile } from './load.ts';
 import { pacedLoad, type Timed } from './paced-load.ts';
+import { pin, pinnable } from './pin.ts';
 import { reviewBody } from './reviews.ts';
 
 /** The interval leaves about as much time without a cycle as with one. */
@@ -154,14 +155,8 @@ async function watch(cluster: Cluster, tuner: Tuner, workloads: number, say: (li
   for (const step of Object.keys(steps) as (keyof typeof steps)[]) steps[step] = mean((one) => one.steps[step]);
 
   say('and some with reviews beside them');
-  comeFirst(true, say);
-  // Also when it is stopped in the middle: the session, a person's shell perhaps, would stay in front of all others.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => {
-      comeFirst(false, say);
-      process.exit(1);
-    });
-  const admission = await timeReviews(cluster, tuner).finally(() => comeFirst(false, say));
+  apart(cluster, tuner, say);
+  const admission = await timeReviews(cluster, tuner);
   return {
     first: { ...first, ...difference(before, afterFirst, 1) },
     later: {
@@ -272,16 +267,14 @@ function peakRss(tuner: Tuner): number {
 }
 
 /**
- * On a machine that the cluster's programs share with the tuner and the reviews, these come first while they are timed: who
- * waits for a core waits for no worker. Linux shares the CPU out by sessions (sched(7), autogroup), and each program of
- * the cluster is one; root alone may ask for more than its share.
+ * The tuner and the reviews keep to one core, the cluster's programs to another: in a real cluster they are on other
+ * machines, and what Prometheus computes is no cost of ours.
  */
-function comeFirst(first: boolean, say: (line: string) => void): void {
-  try {
-    writeFileSync('/proc/self/autogroup', first ? '-15' : '0');
-  } catch (error) {
-    if (first) say(`the reviews compete with all else for the CPU: ${(error as Error).message}`);
-  }
+function apart(cluster: Cluster, tuner: Tuner, say: (line: string) => void): void {
+  if (!pinnable())
+    return say('the reviews compete with the cluster for the CPU: there is no taskset, or one core only');
+  for (const name of ['etcd', 'apiserver', 'prometheus'] as const) pin(cluster.pid(name), '1');
+  for (const pid of [tuner.pid(), process.pid]) if (pid !== undefined) pin(pid, '0');
 }
 
 function progress(what: string): (line: string) => void {

@@ -82,6 +82,8 @@ export interface Cluster {
   start: (name: ProgramName) => Promise<void>;
   /** SIGSTOP makes a program hang, SIGCONT wakes it. */
   signal: (name: ProgramName, signal: NodeJS.Signals) => void;
+  /** The process of a program that runs. */
+  pid: (name: ProgramName) => number;
   /** Kills everything and removes the folder. Safe to call twice. */
   stop: () => Promise<void>;
 }
@@ -225,6 +227,7 @@ function clusterOf(site: Site, { plane, prometheus }: Parts): Cluster {
     kill: (name) => programNamed(name).kill(),
     start: (name) => programNamed(name).start(),
     signal: (name, signal) => programNamed(name).signal(signal),
+    pid: (name) => programNamed(name).pid(),
     stop: site.clear,
   };
 }

@@ -36,6 +36,8 @@ export interface Program {
   signal: (signal: NodeJS.Signals) => void;
   /** Whether it runs now. */
   running: () => boolean;
+  /** @throws when it does not run */
+  pid: () => number;
   /** What it has printed. */
   log: () => string;
 }
@@ -101,12 +103,14 @@ export function program(options: ProgramOptions): Program {
     await gone;
   }
 
-  function signal(wanted: NodeJS.Signals): void {
-    if (!running() || child?.pid === undefined) throw new Error(`${name} does not run, so it cannot get ${wanted}`);
-    process.kill(-child.pid, wanted);
+  function pid(): number {
+    if (!running() || child?.pid === undefined) throw new Error(`${name} does not run`);
+    return child.pid;
   }
 
-  return { name, start, kill, signal, running, log };
+  const signal = (wanted: NodeJS.Signals) => void process.kill(-pid(), wanted);
+
+  return { name, start, kill, signal, running, pid, log };
 }
 
 function tail(text: string): string {
