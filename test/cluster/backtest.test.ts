@@ -13,7 +13,7 @@ import { available } from './binaries.ts';
 import { partsFor, startCluster } from './cluster.ts';
 import { run } from './command.ts';
 import type { Series } from './remote-write.ts';
-import { kubectl, manifest, record } from './stage.ts';
+import { kubectl, manifest, record, restarted } from './stage.ts';
 import { startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
@@ -22,6 +22,7 @@ const can = available(partsFor(parts));
 // The first run builds everything from source.
 t.setTimeout(30 * 60_000);
 
+const PATIENCE = { timeoutMs: 120_000 };
 const MINUTE = 60_000;
 const script = (name: string) => join(import.meta.dirname, '../../src', `${name}.ts`);
 
@@ -105,20 +106,28 @@ t.test('histories and the rules that they chose', { skip: can.ok ? false : can.w
     const explain = () =>
       run(process.execPath, [script('explain'), 'default/orders'], '', { KUBECONFIG: cluster.kubeconfigFor('person') });
     // p95 180Mi × 1.05 = 189Mi; max 180Mi + 512Mi = 692Mi.
-    const waiting = await until('values of the adaptive rules', async () => {
-      const said = await explain();
-      return said.stdout.includes('512Mi/2Gi (applied): 192Mi/704Mi waits') ? said : Promise.reject(said.stdout);
-    });
+    const waiting = await until(
+      'values of the adaptive rules',
+      async () => {
+        const said = await explain();
+        return said.stdout.includes('512Mi/2Gi (applied): 192Mi/704Mi waits') ? said : Promise.reject(said.stdout);
+      },
+      PATIENCE,
+    );
     t.match(waiting.stdout, 'OPRC_CRM_MEMORY_RULES=adaptive');
     t.match(
       waiting.stdout,
       'p95-based with 5% headroom: 189Mi; limit max-based with 512Mi headroom: 692Mi'.split('; ')[0],
     );
-    await kubectl(cluster, ['rollout', 'restart', 'deployment/orders']);
-    await until('the status to see them', async () => {
-      const said = await explain();
-      return said.code === 0 ? said : Promise.reject(new Error(said.stdout + said.stderr));
-    });
+    await restarted(cluster, (memory) => memory === '192Mi/704Mi');
+    await until(
+      'the status to see them',
+      async () => {
+        const said = await explain();
+        return said.code === 0 ? said : Promise.reject(new Error(said.stdout + said.stderr));
+      },
+      PATIENCE,
+    );
     t.match((await explain()).stdout, '✓ runs         192Mi/704Mi (applied)');
   });
 });

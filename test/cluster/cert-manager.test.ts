@@ -5,8 +5,8 @@ import t from 'tap';
 import { type Running, run } from '../chaos/running.ts';
 import { CHART, helm, skipWithout } from '../chart/helm.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
-import { failedOpen, given, kubectl, manifest, memory } from './stage.ts';
-import { NAMESPACE } from './tuner.ts';
+import { failedOpen, given, kubectl, manifest, memory, put } from './stage.ts';
+import { NAMESPACE, REVIEW_TIMEOUT_SECS } from './tuner.ts';
 import { until } from './until.ts';
 
 const skip = skipWithout('helm', ...partsFor({ certManager: true }));
@@ -61,9 +61,10 @@ t.test('cert-manager issues, publishes and renews', { skip }, async (t) => {
   });
 
   await t.test('wiped, it is put back: by cert-manager, for the tuner may not', async (t) => {
-    const { body } = await cluster.api().send(CONFIGURATION);
-    for (const webhook of body.webhooks) delete webhook.clientConfig.caBundle;
-    t.equal((await cluster.api().send(CONFIGURATION, { method: 'PUT', body })).status, 200);
+    await put(cluster.api(), CONFIGURATION, (live) => {
+      for (const webhook of live.webhooks) delete webhook.clientConfig.caBundle;
+      return live;
+    });
     t.equal(await until('the bundle', () => bundleOf(cluster)), bundle);
     const may = ['auth', 'can-i', 'patch', 'mutatingwebhookconfigurations/oaas-tuner'];
     t.equal((await cluster.kubectl(may, { user: 'tuner' })).stdout, 'no\n');
@@ -108,17 +109,16 @@ async function leadHere(cluster: Cluster, port: number): Promise<void> {
     NAMESPACE,
     '--external-name=localhost',
   ]);
-  const ports = [0, 1].map((index) => ({
-    op: 'add',
-    path: `/webhooks/${index}/clientConfig/service/port`,
-    value: port,
-  }));
+  const changes = [0, 1].flatMap((index) => [
+    { op: 'add', path: `/webhooks/${index}/clientConfig/service/port`, value: port },
+    { op: 'replace', path: `/webhooks/${index}/timeoutSeconds`, value: REVIEW_TIMEOUT_SECS },
+  ]);
   await kubectl(cluster, [
     'patch',
     'mutatingwebhookconfiguration',
     'oaas-tuner',
     '--type=json',
     '-p',
-    JSON.stringify(ports),
+    JSON.stringify(changes),
   ]);
 }

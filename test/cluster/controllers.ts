@@ -17,7 +17,7 @@ export async function startControllers(site: Site, { api, caFile }: ControlPlane
     startScheduler(site),
     ...nodes.map((name) => addNode(api, name)),
   ]);
-  const patience = { unless: site.mustBeOpen };
+  const patience = { timeoutMs: 120_000, unless: site.mustBeOpen };
   const allReady = async () => {
     const { body } = await api.send('/api/v1/nodes');
     return body.items.length === nodes.length && body.items.every(isReady);

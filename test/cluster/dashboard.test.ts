@@ -15,6 +15,8 @@ const can = available(partsFor(parts));
 // The first run builds everything from source.
 t.setTimeout(30 * 60_000);
 
+const PATIENCE = { timeoutMs: 120_000 };
+
 type Panel = { title: string; targets?: { expr: string }[] };
 const { panels } = JSON.parse(readFileSync(join(CHART, 'files/dashboard.json'), 'utf8')) as { panels: Panel[] };
 
@@ -24,7 +26,8 @@ t.test('the dashboard shows something in every panel', { skip: can.ok ? false : 
   const tuner = await startTuner(cluster, measuring(cluster));
   t.teardown(() => tuner.stop());
   cluster.scrape([tuner.opsUrl, cluster.url]);
-  await until('Prometheus to scrape both', async () => (await ask(cluster, 'sum(up{job="told"}) == 2')).length > 0);
+  const both = 'sum(up{job="told"}) == 2';
+  await until('Prometheus to scrape both', async () => (await ask(cluster, both)).length > 0, PATIENCE);
 
   const waste = { function: { request: '1Gi', limit: '2Gi' } };
   await kubectl(
@@ -32,8 +35,8 @@ t.test('the dashboard shows something in every panel', { skip: can.ok ? false : 
     ['apply', '-f', '-'],
     `${record({ enforce: true })}---\n${manifest({ usage: '180Mi', memory: waste })}---\n${manifest({ name: 'stray', owner: 'nobody' })}`,
   );
-  // kube-state-metrics exports labels of pods only where it is told to; here the test does.
-  await until('its pod to be known by its label', async () => {
+  // kube-state-metrics exports labels of pods only where it is told to; here the test does, of those that are there.
+  const pushLabels = async () => {
     const { body } = await cluster.api().send('/api/v1/namespaces/default/pods?labelSelector=app%3Dorders');
     const pods: string[] = body.items.map(({ metadata }: { metadata: { name: string } }) => metadata.name);
     const labelled = (pod: string) => ({
@@ -41,16 +44,20 @@ t.test('the dashboard shows something in every panel', { skip: can.ok ? false : 
       samples: [{ value: 1, at: Date.now() }],
     });
     await cluster.metricsPush(pods.map(labelled));
-    return pods.length > 0;
-  });
+  };
   for (const { title, targets = [] } of panels) {
     for (const { expr } of targets) {
       // What is filtered for more than 0 is empty in a healthy cluster: then its unfiltered form has to be there.
       const query = expr.replace(/ > 0$/, '');
-      const found = await until(`${title}: ${query}`, async () => {
-        const series = await ask(cluster, query);
-        return series.length > 0 && series;
-      });
+      const found = await until(
+        `${title}: ${query}`,
+        async () => {
+          await pushLabels();
+          const series = await ask(cluster, query);
+          return series.length > 0 && series;
+        },
+        PATIENCE,
+      );
       t.ok(found, title);
     }
   }

@@ -5,7 +5,7 @@ import { Agent, request } from 'undici';
 import type { MemoryStatus, RolloutStatus } from '../../src/domain/record.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
-import { kubectl, manifest, memory, record, rollout, settled } from './stage.ts';
+import { events, kubectl, manifest, memory, record, restarted, rollout, settled } from './stage.ts';
 import { measuring, startTuner, type Tuner } from './tuner.ts';
 import { until } from './until.ts';
 
@@ -95,10 +95,8 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
     const disabled = record({ name: 'client', enforce: true, enabled: false });
     off['enabled: false'] = [() => kubectl(cluster, ['apply', '-f', '-'], disabled), enforce(true)];
     for (const [what, [off_, on]] of Object.entries(off)) {
-      const start = performance.now();
       await off_();
       await until(`${what} to be off`, async () => (await next()) === '512Mi/1Gi');
-      t.ok(performance.now() - start < 20_000, `${what}: off after ${Math.round(performance.now() - start)} ms`);
       await on();
       // After a longer while off, the next step is decided anew from what runs.
       await until(`${what} to be on`, async () => (await next()) !== '512Mi/1Gi', PATIENCE);
@@ -106,7 +104,8 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
   });
 
   await t.test('killed in the middle of it: old or new values, and the next cycle finishes', async (t) => {
-    await kubectl(cluster, ['apply', '-f', '-'], workload('killed'));
+    // Long enough a rollout for the kill to be in the middle of it.
+    await kubectl(cluster, ['apply', '-f', '-'], workload('killed', { minReadySeconds: 10 }));
     await settled(cluster, 'killed');
     await kubectl(cluster, ['apply', '-f', '-'], record({ name: 'killed', enforce: true }));
     const begun = async () => ['Requested', 'Rolling'].includes((await state(cluster, 'killed'))?.state ?? '');
@@ -124,7 +123,7 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
     const homes = Array.from({ length: MANY }, (_, index) => NAMESPACES[index % NAMESPACES.length] ?? '');
     for (const namespace of NAMESPACES) await kubectl(cluster, ['create', 'namespace', namespace]);
     // Long enough a rollout that those which are asked for together are seen together.
-    const slow = { owner: 'many', minReadySeconds: 2 };
+    const slow = { owner: 'many', minReadySeconds: 5 };
     const all = homes.map((namespace, index) => workload(`many-${index}`, { ...slow, namespace }));
     await kubectl(cluster, ['apply', '--server-side', '-f', '-'], all.join('---\n'));
     const crowd = async () => (await deployments(cluster)).filter(({ metadata }) => metadata.name.startsWith('many-'));
@@ -173,14 +172,11 @@ t.test('enforcement by rollouts', { skip: can.ok ? false : 'needs Go 1.26' }, as
     t.match(degraded.message, 'check that the API server calls the webhook');
     t.match(degraded.rollouts, [{ state: 'Failed', tries: 3 }]);
     t.equal(await replicaSets(cluster, 'deaf'), 1, 'nothing rolled');
-    const events = ['get', 'events', '--field-selector', 'reason=RolloutFailed,involvedObject.name=deaf', '-o', 'name'];
-    await until('the Event', async () => (await kubectl(cluster, events)).trim().split('\n').length === 1);
+    const selector = 'reason=RolloutFailed,involvedObject.name=deaf';
+    await until('the Event', async () => (await events(cluster, selector)).length === 1);
     const { resourceVersion, uid, ...metadata } = JSON.parse(stdout).metadata;
     await cluster.apply(JSON.stringify({ ...JSON.parse(stdout), metadata }));
-    await until('the values, by a restart', async () => {
-      await kubectl(cluster, ['rollout', 'restart', 'deployment/deaf']).catch(() => {});
-      return (await memory(cluster, 'deployment/deaf')) === FIRST_STEP;
-    });
+    await restarted(cluster, (memory) => memory === FIRST_STEP, 'deaf');
     await until('the record to be well', async () => (await status(cluster, 'deaf'))?.phase === 'Enforcing', PATIENCE);
     await quiet(t, cluster, tuner);
   });

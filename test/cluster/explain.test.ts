@@ -4,7 +4,7 @@ import t from 'tap';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import { run } from './command.ts';
-import { kubectl, manifest, record } from './stage.ts';
+import { kubectl, manifest, record, restarted } from './stage.ts';
 import { measuring, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
@@ -13,6 +13,7 @@ const can = available(partsFor(parts));
 // The first run builds everything from source.
 t.setTimeout(30 * 60_000);
 
+const PATIENCE = { timeoutMs: 120_000 };
 const script = join(import.meta.dirname, '../../src/explain.ts');
 
 t.test('what runs is explained by the record alone', { skip: can.ok ? false : 'needs Go 1.26' }, async (t) => {
@@ -26,10 +27,14 @@ t.test('what runs is explained by the record alone', { skip: can.ok ? false : 'n
   t.teardown(() => tuner.stop());
   const file = manifest({ usage: '180Mi', memory: { function: { request: '512Mi', limit: '1Gi' } } });
   await kubectl(cluster, ['apply', '-f', '-'], `${record({ enforce: true })}---\n${file}`);
-  const waiting = await until('applied values', async () => {
-    const said = await explain(cluster);
-    return /waits for a change of the pod template/.test(said.stdout) ? said : undefined;
-  });
+  const waiting = await until(
+    'applied values',
+    async () => {
+      const said = await explain(cluster);
+      return /waits for a change of the pod template/.test(said.stdout) ? said : undefined;
+    },
+    PATIENCE,
+  );
 
   await t.test('applied values that wait are told, and end with 1', async (t) => {
     t.equal(waiting.code, 1, waiting.stdout + waiting.stderr);
@@ -39,11 +44,15 @@ t.test('what runs is explained by the record alone', { skip: can.ok ? false : 'n
   });
 
   await t.test('once they run, every number matches', async (t) => {
-    await kubectl(cluster, ['rollout', 'restart', 'deployment/orders']);
-    const said = await until('the status to see them', async () => {
-      const said = await explain(cluster);
-      return said.code === 0 ? said : Promise.reject(new Error(said.stdout + said.stderr));
-    });
+    await restarted(cluster, (memory) => memory !== '512Mi/1Gi');
+    const said = await until(
+      'the status to see them',
+      async () => {
+        const said = await explain(cluster);
+        return said.code === 0 ? said : Promise.reject(new Error(said.stdout + said.stderr));
+      },
+      PATIENCE,
+    );
     t.match(said.stdout, 'Every number is explained, and matches.');
   });
 

@@ -183,6 +183,8 @@ t.test('what GitOps tools see', { skip: can.ok ? false : 'needs Go 1.26' }, asyn
 
 /** What a tool would show as drift: kubectl's diff, or how the answer to a server-side dry run differs from what stands. */
 async function drift(cluster: Cluster, args: string[], file: string): Promise<string> {
+  // What the controller writes between two looks is no drift.
+  await settled(cluster);
   if (args[0] === 'diff') {
     const { code, stdout, stderr } = await cluster.kubectl(args, { stdin: file, user: 'person' });
     if (code > 1) throw new Error(stderr);

@@ -78,7 +78,7 @@ t.test('two clusters with everything run side by side', { skip }, async (t) => {
     t.strictSame(limits, { function: 512 * 2 ** 20 });
     const owners = await values(
       cluster,
-      'count by (label_oaas_io_owner) (kube_pod_labels{label_oaas_io_owner!=""})',
+      'count by (label_oaas_io_owner) (kube_pod_labels{label_oaas_io_owner!=""}) == 2',
       1,
     );
     t.strictSame(owners, { orders: 2 });

@@ -5,7 +5,7 @@ import type { RolloutStatus } from '../../src/domain/record.ts';
 import { available } from './binaries.ts';
 import { type Cluster, partsFor, startCluster } from './cluster.ts';
 import type { Series } from './remote-write.ts';
-import { kubectl, manifest, memory, record } from './stage.ts';
+import { events, kubectl, manifest, memory, record } from './stage.ts';
 import { measuring, startTuner } from './tuner.ts';
 import { until } from './until.ts';
 
@@ -47,14 +47,11 @@ t.test('concurrency, enforced', { skip: can.ok ? false : 'needs Go 1.26' }, asyn
     const status = await quiet(cluster, tuner);
     const taken = steps(status);
     t.equal(await template(cluster), String(status?.services[0]?.applied?.target), 'what was applied is what runs');
-    t.match(taken.at(-1), { from: { target: 100 }, to: { target: 120 }, outcome: /rolled out by/ });
+    t.match(taken.at(-1), { from: { target: 100 }, to: { target: 120 }, outcome: /rolled out by|replaced at/ });
     t.equal((await revisions(cluster)).length, 1 + taken.length);
     t.equal(await memory(cluster, `ksvc/${NAME}`), '160Mi/240Mi', 'memory had no reason');
-    const events = ['get', 'events', '--field-selector', `reason=Applied,involvedObject.name=${NAME}`, '-o', 'name'];
-    await until(
-      'their Events',
-      async () => (await kubectl(cluster, events)).trim().split('\n').length === taken.length,
-    );
+    const selector = `reason=Applied,involvedObject.name=${NAME}`;
+    await until('their Events', async () => (await events(cluster, selector)).length === taken.length);
   });
 
   await t.test('the file applied again, and metadata, make none; switched off, the manifest comes back', async (t) => {
@@ -90,17 +87,20 @@ function seriesOf(revision: string, inFlight: number, waiting: number): Series[]
   ];
 }
 
-/** Nothing changes within five cycles. */
+/** More cycles, of a second at least, than the cooldown and then the window of what waits take. */
+const QUIET_CYCLES = 25;
+
+/** Nothing changes within so many cycles. */
 async function quiet(cluster: Cluster, tuner: { metrics(): Promise<string> }): Promise<ConcurrencyStatus | undefined> {
   const cycles = async () =>
     Number(/^oaas_tuner_cycles_total\{outcome="ok"\} (\d+)/m.exec(await tuner.metrics())?.[1] ?? 0);
   let [start, before] = [await cycles(), JSON.stringify(steps(await concurrency(cluster)))];
   await until(
-    'five cycles without a change',
+    `${QUIET_CYCLES} cycles without a change`,
     async () => {
       const now = JSON.stringify(steps(await concurrency(cluster)));
       if (now !== before) [start, before] = [await cycles(), now];
-      return (await cycles()) >= start + 5;
+      return (await cycles()) >= start + QUIET_CYCLES;
     },
     PATIENCE,
   );

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import type { Knobs } from '../../src/domain/concurrency.ts';
 import type { Pair } from '../../src/domain/workload.ts';
+import type { Api } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import { until } from './until.ts';
 
@@ -146,20 +147,34 @@ export async function memory(cluster: Cluster, what = 'deployment/orders', conta
 
 /** What would differ if something had rolled: the template, the revision, the ReplicaSets (not the generation). */
 export async function rollout(cluster: Cluster, name = 'orders'): Promise<object> {
-  const { stdout } = await cluster.kubectl(['get', `deployment/${name}`, '-o', 'json']);
-  const { metadata, spec } = JSON.parse(stdout);
+  // `kubectl replace` takes the controller's annotation away, and it puts it back.
+  const { template, revision } = await until(`the controller to have seen ${name}`, async () => {
+    const { stdout } = await cluster.kubectl(['get', `deployment/${name}`, '-o', 'json']);
+    const { metadata, spec, status } = JSON.parse(stdout);
+    const revision = metadata.annotations?.['deployment.kubernetes.io/revision'];
+    return revision && status.observedGeneration >= metadata.generation && { template: spec.template, revision };
+  });
   const sets = await cluster.kubectl(['get', 'replicasets', '-l', `app=${name}`, '-o', 'name']);
-  return {
-    template: spec.template,
-    revision: metadata.annotations['deployment.kubernetes.io/revision'],
-    replicaSets: sets.stdout.trim().split('\n').sort(),
-  };
+  return { template, revision, replicaSets: sets.stdout.trim().split('\n').sort() };
 }
 
-/** Waits until the Deployment controller has acted on the newest template. */
+/** Waits until the Deployment controller has acted on the newest template, and has nothing left to write. */
 export async function settled(cluster: Cluster, name = 'orders'): Promise<void> {
   const { code, stderr } = await cluster.kubectl(['rollout', 'status', `deployment/${name}`, '--timeout=120s']);
   if (code !== 0) throw new Error(stderr);
+  await until(`the old pods of ${name} to be gone`, async () => {
+    const terminating = ['get', `deployment/${name}`, '-o', 'jsonpath={.status.terminatingReplicas}'];
+    return Number((await cluster.kubectl(terminating)).stdout) === 0;
+  });
+}
+
+/** Restarts a rollout until it brings what was waited for: the tuner's store may see that after the one who asks. */
+export async function restarted(cluster: Cluster, brings: (memory: string) => boolean, name = 'orders'): Promise<void> {
+  await until('the values, by a restart', async () => {
+    // A second restart within one second is refused.
+    await kubectl(cluster, ['rollout', 'restart', `deployment/${name}`]).catch(() => {});
+    return brings(await memory(cluster, `deployment/${name}`));
+  });
 }
 
 /** `kubectl <args>` with a manifest on standard input; gives what a person reads. A refusal is an exception. */
@@ -168,8 +183,27 @@ export async function kubectl(cluster: Cluster, args: string[], stdin?: string):
     user: 'person',
     ...(stdin !== undefined && { stdin }),
   });
+  // It reads, then writes that version: what a controller wrote between the two is none of its business.
+  if (args[0] === 'replace' && stderr.includes('object has been modified')) return kubectl(cluster, args, stdin);
   if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
   return stderr + stdout;
+}
+
+/** Reads an object, changes it and puts it back, until nobody else writes in between. */
+// biome-ignore lint/suspicious/noExplicitAny: Kubernetes objects of every kind; the test that changes one knows its shape.
+export async function put(api: Api, path: string, changed: (live: any) => object): Promise<void> {
+  await until(`an update of ${path} without a conflict`, async () => {
+    const { body: live } = await api.send(path);
+    const { status, body } = await api.send(path, { method: 'PUT', body: changed(live) });
+    if (status !== 200) throw new Error(JSON.stringify(body));
+    return true;
+  });
+}
+
+/** The names of the Events that a field selector chooses. */
+export async function events(cluster: Cluster, selector: string): Promise<string[]> {
+  const { stdout } = await cluster.kubectl(['get', 'events', '--field-selector', selector, '-o', 'name']);
+  return stdout.split('\n').filter(Boolean);
 }
 
 /** The API server's own count of how often it went on without us. */

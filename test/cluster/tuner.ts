@@ -185,6 +185,9 @@ function grants(): string {
   return objects.map((object) => stringify(object)).join('---\n');
 }
 
+/** In seconds, the most that there is: a busy machine must not fail open where a test does not look. */
+export const REVIEW_TIMEOUT_SECS = 30;
+
 /** The chart's configuration, with an address on loopback. */
 function webhookConfiguration(address: Address): string {
   const documents = parseAllDocuments(readFileSync(join(chart, 'files/webhooks.yaml'), 'utf8'));
@@ -192,6 +195,7 @@ function webhookConfiguration(address: Address): string {
   for (const webhook of mutating.webhooks) {
     webhook.clientConfig = address(webhook.path);
     delete webhook.path;
+    webhook.timeoutSeconds = REVIEW_TIMEOUT_SECS;
   }
   return stringify(mutating, { aliasDuplicateObjects: false });
 }
