@@ -271,8 +271,10 @@ function peakRss(tuner: Tuner): number {
  * machines, and what Prometheus computes is no cost of ours.
  */
 function apart(cluster: Cluster, tuner: Tuner, say: (line: string) => void): void {
-  if (!pinnable())
-    return say('the reviews compete with the cluster for the CPU: there is no taskset, or one core only');
+  if (!pinnable()) {
+    say('the reviews compete with the cluster for the CPU: there is no taskset, or one core only');
+    return;
+  }
   for (const name of ['etcd', 'apiserver', 'prometheus'] as const) pin(cluster.pid(name), '1');
   for (const pid of [tuner.pid(), process.pid]) if (pid !== undefined) pin(pid, '0');
 }
