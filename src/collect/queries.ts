@@ -70,7 +70,10 @@ export function largestWorkingSet(shard: Shard, range: string, options: QueryOpt
  */
 export function historyQuery(shard: Shard, seconds: number, stepSeconds: number, options: QueryOptions): string {
   const step = formatSeconds(stepSeconds);
-  const values = [named('bytes', largestWorkingSet(shard, step, options)), named('oom', killed(shard, step, options))];
+  const values = [
+    named('bytes', largestWorkingSet(shard, step, options)),
+    named('oom', killed(shard, step, options, 'tiled')),
+  ];
   return `(${byWorkload('max', values, workloads(shard, step, options))})[${formatSeconds(seconds)}:${step}]`;
 }
 
@@ -93,7 +96,7 @@ export function earliestQuery(shard: Shard, seconds: number, options: QueryOptio
  * The limit at which a pod was OOM killed. The reason alone would stay for as long as the pod lives, so a restart within
  * the window has to go with it (kube-state-metrics; cAdvisor's own counter dies with the container, google/cadvisor#3015).
  */
-function killed(shard: Shard, range: string, options: QueryOptions): string {
+function killed(shard: Shard, range: string, options: QueryOptions, windows?: 'tiled'): string {
   const limit = mostOver(
     'max_over_time',
     'kube_pod_container_resource_limits',
@@ -102,14 +105,22 @@ function killed(shard: Shard, range: string, options: QueryOptions): string {
     shard,
     options,
   );
-  return `(${limit} and on (${POD}) ${kills(shard, range, options)})`;
+  return `(${limit} and on (${POD}) ${kills(shard, range, options, windows)})`;
 }
 
-/** Restarts of containers that were OOM killed: one that also ended otherwise counts for those, too. */
-function kills(shard: Shard, range: string, options: QueryOptions): string {
+/**
+ * Restarts of containers that were OOM killed: one that also ended otherwise counts for those, too.
+ *
+ * @param windows `tiled` where one begins as the other ends: what happened between the last sample of the one and the first
+ *   of the next is an increase in neither
+ */
+function kills(shard: Shard, range: string, options: QueryOptions, windows?: 'tiled'): string {
   const name = 'kube_pod_container_status_last_terminated_reason';
   const reason = mostOver('max_over_time', name, 'reason="OOMKilled"', range, shard, options);
-  const restarts = mostOver('increase', 'kube_pod_container_status_restarts_total', '', range, shard, options);
+  const increase = (selector: string) => `increase(${selector}[${range}])`;
+  const between = (selector: string) => `(${increase(selector)} > 0 or ${selector} - ${selector} offset ${range})`;
+  const counter = 'kube_pod_container_status_restarts_total';
+  const restarts = `max by (${POD}) (${series(counter, '', shard, options, windows ? between : increase)})`;
   return `((${restarts} > 0) and on (${POD}) (${reason} > 0))`;
 }
 

@@ -23,7 +23,8 @@ t.setTimeout(30 * 60_000);
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const STEP = 30_000;
-const NOW = Math.floor(Date.now() / STEP) * STEP - MINUTE;
+/** Right after one of the steps that a past is read in has begun: its first sample comes after a kill. */
+const NOW = Math.floor(Date.now() / (5 * MINUTE)) * 5 * MINUTE - 5 * MINUTE + STEP;
 const SHORT = 10 * MINUTE;
 const LONG = 6 * HOUR;
 
