@@ -60,8 +60,7 @@ export function runningQuery(shard: Shard, options: QueryOptions): string {
 
 /** The largest working set of each pod's containers within the range. */
 export function largestWorkingSet(shard: Shard, range: string, options: QueryOptions): string {
-  const over = (selector: string) => `max_over_time(${selector}[${range}])`;
-  return `max by (namespace, pod, container) (${series(WORKING_SET, options.matchers, shard, options, over)})`;
+  return mostOver(maxOver(range), WORKING_SET, options.matchers, shard, options);
 }
 
 /**
@@ -97,14 +96,7 @@ export function earliestQuery(shard: Shard, seconds: number, options: QueryOptio
  * the window has to go with it (kube-state-metrics; cAdvisor's own counter dies with the container, google/cadvisor#3015).
  */
 function killed(shard: Shard, range: string, options: QueryOptions, windows?: 'tiled'): string {
-  const limit = mostOver(
-    'max_over_time',
-    'kube_pod_container_resource_limits',
-    'resource="memory"',
-    range,
-    shard,
-    options,
-  );
+  const limit = mostOver(maxOver(range), 'kube_pod_container_resource_limits', 'resource="memory"', shard, options);
   return `(${limit} and on (${POD}) ${kills(shard, range, options, windows)})`;
 }
 
@@ -116,11 +108,11 @@ function killed(shard: Shard, range: string, options: QueryOptions, windows?: 't
  */
 function kills(shard: Shard, range: string, options: QueryOptions, windows?: 'tiled'): string {
   const name = 'kube_pod_container_status_last_terminated_reason';
-  const reason = mostOver('max_over_time', name, 'reason="OOMKilled"', range, shard, options);
+  const reason = mostOver(maxOver(range), name, 'reason="OOMKilled"', shard, options);
   const increase = (selector: string) => `increase(${selector}[${range}])`;
   const between = (selector: string) => `(${increase(selector)} > 0 or ${selector} - ${selector} offset ${range})`;
   const counter = 'kube_pod_container_status_restarts_total';
-  const restarts = `max by (${POD}) (${series(counter, '', shard, options, windows ? between : increase)})`;
+  const restarts = mostOver(windows ? between : increase, counter, '', shard, options);
   return `((${restarts} > 0) and on (${POD}) (${reason} > 0))`;
 }
 
@@ -128,15 +120,16 @@ const POD = 'namespace, pod, container';
 
 /** Of each container of each pod; an exporter may run more than once, hence the max. */
 function mostOver(
-  over: string,
+  over: (selector: string) => string,
   name: Parameters<typeof series>[0],
   matchers: string,
-  range: string,
   shard: Shard,
   options: QueryOptions,
 ): string {
-  return `max by (${POD}) (${series(name, matchers, shard, options, (selector) => `${over}(${selector}[${range}])`)})`;
+  return `max by (${POD}) (${series(name, matchers, shard, options, over)})`;
 }
+
+const maxOver = (range: string) => (selector: string) => `max_over_time(${selector}[${range}])`;
 
 /**
  * Which workload each pod belongs (or belonged) to: the owner of its ReplicaSet. Where nobody tells who that is, the
