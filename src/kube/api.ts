@@ -10,7 +10,7 @@ import {
   type KubeConfig,
   PatchStrategy,
   setHeaderOptions,
-} from '@kubernetes/client-node';
+} from '#kubernetes';
 import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { reason } from '../log.ts';
 import { slim } from './slim.ts';

@@ -1,7 +1,7 @@
 /** How to reach the API server: the pod's account inside a cluster, else `KUBECONFIG` or `~/.kube/config`. */
 import { isDeepStrictEqual } from 'node:util';
-import { type DispatcherOptions, KubeConfig, type RequestContext } from '@kubernetes/client-node';
 import { Agent } from 'undici';
+import { type DispatcherOptions, KubeConfig, type RequestContext } from '#kubernetes';
 import { reason } from '../log.ts';
 
 /** No call is waited for longer than this, in milliseconds; undici's own bound is 300 s for the head alone. */

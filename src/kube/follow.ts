@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type KubeConfig, Watch } from '@kubernetes/client-node';
+import { type KubeConfig, Watch } from '#kubernetes';
 import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { type Log, reason } from '../log.ts';
 import type { Api, ResourceType } from './api.ts';

@@ -1,5 +1,5 @@
 /** The Lease by which replicas agree who works (coordination.k8s.io/v1): read, and write what was read, nothing else. */
-import { CustomObjectsApi, type KubeConfig } from '@kubernetes/client-node';
+import { CustomObjectsApi, type KubeConfig } from '#kubernetes';
 import { asObject, at, type JsonObject, textAt } from '../domain/json.ts';
 import { ApiError, attempt } from './api.ts';
 

@@ -1,5 +1,5 @@
 /** One record and its workloads, read only: as `npm run explain` needs them, with no more rights than a person has. */
-import { CustomObjectsApi, type KubeConfig, loadAllYaml } from '@kubernetes/client-node';
+import { CustomObjectsApi, type KubeConfig, loadAllYaml } from '#kubernetes';
 import { asObject, at, type JsonObject } from '../domain/json.ts';
 import { ApiError, attempt, type ResourceType } from './api.ts';
 

@@ -1,5 +1,5 @@
 /** Where the records live, and the watches that keep the stores equal to the cluster. */
-import type { KubeConfig } from '@kubernetes/client-node';
+import type { KubeConfig } from '#kubernetes';
 import { type JsonObject, textAt } from '../domain/json.ts';
 import type { RecordResource } from '../domain/record.ts';
 import type { Log } from '../log.ts';

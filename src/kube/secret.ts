@@ -1,5 +1,5 @@
 /** One Secret, read whole and replaced whole. It is made by the chart: this account may not make any. */
-import { CoreV1Api, type KubeConfig } from '@kubernetes/client-node';
+import { CoreV1Api, type KubeConfig } from '#kubernetes';
 import { attempt } from './api.ts';
 
 /** Texts by key, and the version that a replacement has to be of. */

@@ -3,7 +3,7 @@
  * server-side apply of that one field for each webhook by its name, so that neither an upgrade of the chart nor ours can
  * take what the other wrote.
  */
-import { CustomObjectsApi, type KubeConfig, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
+import { CustomObjectsApi, type KubeConfig, PatchStrategy, setHeaderOptions } from '#kubernetes';
 import { at, textAt } from '../domain/json.ts';
 import { ApiError, attempt, FIELD_MANAGER } from './api.ts';
 
