@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { request } from 'undici';
@@ -11,19 +11,11 @@ import { playCluster } from './chaos/played-cluster.ts';
 import { reservePort } from './cluster/ports.ts';
 import { until } from './cluster/until.ts';
 import { playPrometheus, sendJson, vector } from './collect/played-prometheus.ts';
+import { BUNDLE, COMPILE, environment, INSTALL, instruction, root, run } from './image.ts';
 import { clientOf, review } from './serve/served.ts';
 
-const root = join(import.meta.dirname, '..');
 const text = (file: string) => readFileSync(join(root, file), 'utf8');
-const lines = text('Dockerfile').split('\n');
-const instruction = (name: string) =>
-  lines.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
 const { dependencies, devDependencies } = JSON.parse(text('package.json'));
-
-/** What the image sets. */
-const environment: Record<string, string> = Object.fromEntries(
-  instruction('ENV').flatMap((line) => line.split(' ').map((pair) => pair.split(/=(.*)/) as [string, string])),
-);
 
 /** What is copied out of the repository; the last word of a COPY is where to. */
 const copied = [
@@ -75,24 +67,16 @@ async function build(t: Test): Promise<string | undefined> {
   const folder = mkdtempSync(join(tmpdir(), 'oaas-tuner-image-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   for (const file of copied) cpSync(join(root, file), join(folder, file), { recursive: true });
-  const [install = '', bundle = ''] = instruction('RUN');
   for (const how of ['offline', 'prefer_online']) {
     try {
-      await run(install, folder, { ...withNode(), HOME: process.env.HOME, [`npm_config_${how}`]: 'true' });
-      await run(bundle, folder, withNode());
+      await run(INSTALL, folder, { HOME: process.env.HOME, [`npm_config_${how}`]: 'true' });
+      await run(BUNDLE, folder);
       return folder;
     } catch (error) {
       t.comment(`${how}: ${String(error).split('\n').slice(0, 3).join(' ')}`);
     }
   }
   return undefined;
-}
-
-const withNode = () => ({ PATH: `${dirname(process.execPath)}:${process.env.PATH}` });
-
-/** As Docker runs it. */
-async function run(command: string, cwd: string, env: Record<string, string | undefined>): Promise<void> {
-  await promisify(execFile)('/bin/sh', ['-c', command], { cwd, env, timeout: 120_000 });
 }
 
 t.test(
@@ -111,7 +95,7 @@ t.test(
     t.teardown(prometheus.close);
     const [reviews, ops] = await Promise.all([reservePort(), reservePort()]);
     await Promise.all([reviews.release(), ops.release()]);
-    const [command = '[]'] = lines.filter((line) => line.startsWith('CMD ')).map((line) => line.slice(4));
+    const [command = '[]'] = instruction('CMD');
     const [, ...args] = JSON.parse(command) as string[];
     const env = {
       PATH: process.env.PATH,
@@ -127,8 +111,7 @@ t.test(
       OAAS_TUNER_TLS_DIR: join(folder, 'certs'),
       OAAS_TUNER_DRAIN_SECS: '0',
     };
-    const [, , warm = ''] = instruction('RUN');
-    await run(warm, folder, { ...environment, ...withNode(), NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE });
+    await run(COMPILE, folder, { ...environment, NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE });
     // Whatever still loads the client whole fails from here on.
     rmSync(join(folder, 'node_modules/@kubernetes'), { recursive: true });
     t.notOk(existsSync(join(folder, 'certs')), 'no key is made for all who run the image');

@@ -9,6 +9,7 @@ import { issueAuthority, issueLeaf } from '../../src/serve/certificates.ts';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import { record } from '../cluster/stage.ts';
 import { byUrl, install, startTuner, type Tuner } from '../cluster/tuner.ts';
+import { asImage } from './as-image.ts';
 import { createObjects, UNTIL, WINDOWS, writeSamples } from './crowd.ts';
 import { quantile } from './load.ts';
 import { pacedLoad } from './paced-load.ts';
@@ -19,9 +20,6 @@ const MINUTE = 60_000;
 const WORKLOADS = 100;
 const RECORD_EVERY_MS = 200;
 const CERTIFICATE_EVERY_MS = 20_000;
-
-/** As in the image, with the heap that Node gives itself in a container of 512Mi, the chart's limit. */
-const AS_IN_A_CONTAINER = { NODE_OPTIONS: '--max-semi-space-size=4 --max-old-space-size=256', MALLOC_ARENA_MAX: '2' };
 
 const BODIES = [
   reviewBody({ operation: 'UPDATE', containers: 1, patched: false, bytes: 6_000 }, 'orders'),
@@ -73,7 +71,7 @@ export async function run(args: string[]): Promise<void> {
       OPRC_CRM_SHORT_WINDOW_SECS: String(WINDOWS.shortSeconds),
       OPRC_CRM_LONG_WINDOW_SECS: String(WINDOWS.longSeconds),
       OAAS_TUNER_LOG_LEVEL: 'warn',
-      ...AS_IN_A_CONTAINER,
+      ...(await asImage()),
     });
     const changes = { count: 0 };
     const others = [samples.rest, changeRecords(cluster, changes, abort.signal), ca.replace(abort.signal)];

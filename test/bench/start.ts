@@ -7,6 +7,7 @@ import { request } from 'undici';
 import { type Cluster, startCluster } from '../cluster/cluster.ts';
 import { startTuner, type Tuner } from '../cluster/tuner.ts';
 import { until } from '../cluster/until.ts';
+import { asImage } from './as-image.ts';
 
 const RECORDS = '/apis/oaas.io/v1alpha1/namespaces/default/deploymentrecords';
 const AT_ONCE = 32;
@@ -19,7 +20,7 @@ export async function run(args: string[]): Promise<void> {
   const [records, changes] = [option('--records', 20_000), option('--changes', 2_000)];
   const cluster = await startCluster({ say: console.error });
   try {
-    const tuner = await startTuner(cluster);
+    const tuner = await startTuner(cluster, await asImage());
     await tuner.kill();
     console.error(`creating ${records} records…`);
     await each(records, (index) => create(cluster, index));

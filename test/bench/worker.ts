@@ -12,6 +12,7 @@ import { type Cluster, partsFor, startCluster } from '../cluster/cluster.ts';
 import { record } from '../cluster/stage.ts';
 import { byUrl, install, startTuner, type Tuner } from '../cluster/tuner.ts';
 import { until } from '../cluster/until.ts';
+import { asImage } from './as-image.ts';
 import { CONTAINERS, createObjects, PODS, UNTIL, WINDOWS, writeSamples } from './crowd.ts';
 import { quantile } from './load.ts';
 import { pacedLoad, type Timed } from './paced-load.ts';
@@ -30,13 +31,6 @@ const PARTS = { prometheus: true, scrapeIntervalSecs: 15 } as const;
 /** Cycles after the first one that costs are the mean of, and cycles beside which reviews are timed. */
 const QUIET = 2;
 const LOADED = { cycles: 2, seconds: 20 };
-
-/** As in the image, with the heap that Node gives itself in a container of 512Mi, the chart's limit. */
-const AS_IN_A_CONTAINER = {
-  NODE_OPTIONS: '--max-semi-space-size=4 --max-old-space-size=256',
-  MALLOC_ARENA_MAX: '2',
-  MALLOC_MMAP_THRESHOLD_: '131072',
-};
 
 const MINUTE = 60_000;
 
@@ -113,7 +107,7 @@ async function measure({ workloads, intervalSecs }: (typeof SIZES)[number]): Pro
       OPRC_CRM_SHORT_WINDOW_SECS: String(WINDOWS.shortSeconds),
       OPRC_CRM_LONG_WINDOW_SECS: String(WINDOWS.longSeconds),
       OAAS_TUNER_LOG_LEVEL: 'debug',
-      ...AS_IN_A_CONTAINER,
+      ...(await asImage()),
     });
     try {
       const row = { workloads, ...(await watch(cluster, tuner, workloads, say)) };
