@@ -13,6 +13,7 @@ import { createPrometheus } from '../collect/prometheus.ts';
 import { createCollector } from '../collect/usage.ts';
 import { createApi } from '../kube/api.ts';
 import { connect } from '../kube/connect.ts';
+import { holdLists } from '../kube/hold.ts';
 import { type LeaseClient, leaseClient } from '../kube/lease.ts';
 import { RECORD_GROUP, recordType } from '../kube/records.ts';
 import { createLog, type Log, reason } from '../log.ts';
@@ -53,8 +54,8 @@ async function run(settings: Settings): Promise<void> {
   const abort = new AbortController();
   const leads = () => !abort.signal.aborted && (!election || monotonic() < election.leadsUntil());
 
-  const api = createApi(config);
-  const guarded = onlyWhile(leads, clusterOf(api, recordType(settings.recordPlural), settings.knative));
+  const holder = holdLists(config, createApi(config), log);
+  const guarded = onlyWhile(leads, clusterOf(holder.api, recordType(settings.recordPlural), settings.knative));
   parentPort?.once('message', async () => {
     abort.abort();
     await guarded.idle();
@@ -77,8 +78,11 @@ async function run(settings: Settings): Promise<void> {
   if (settings.prometheusUrl === '') return;
   const work = await worker(settings, considerate(guarded.cluster), log);
   for (;;) {
-    if (!leads()) await new Promise<void>((resolve) => (elected = resolve));
-    else await work();
+    if (leads()) await work();
+    else {
+      holder.letGo();
+      await new Promise<void>((resolve) => (elected = resolve));
+    }
   }
 }
 

@@ -239,7 +239,7 @@ t.test('it may do what its settings call for, as the file says it, and nobody bu
 t.test('as long as the gate is closed it may write no workload', { skip }, async (t) => {
   const rules = (await template(folder)).filter(({ kind }) => kind === 'ClusterRole').flatMap(({ rules }) => rules);
   const onWorkloads = rules.filter(({ resources }) => /deployments|services/.test(resources.join()));
-  t.strictSame([...new Set(onWorkloads.flatMap(({ verbs }) => verbs))], ['list']);
+  t.strictSame([...new Set(onWorkloads.flatMap(({ verbs }) => verbs))], ['list', 'watch']);
 });
 
 t.test('monitoring is there for who wants it', { skip }, async (t) => {

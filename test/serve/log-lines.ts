@@ -13,7 +13,7 @@ export type Listened = {
   line(msg: string): Promise<Line>;
 };
 
-export function listenedLog(): Listened {
+export function listenedLog(level = 'info'): Listened {
   const lines: Line[] = [];
   const said = new EventEmitter();
   const stream = new Writable({
@@ -31,5 +31,5 @@ export function listenedLog(): Listened {
       if (next.msg === msg) return next;
     }
   };
-  return { log: pino({ base: null }, stream), lines, line };
+  return { log: pino({ base: null, level }, stream), lines, line };
 }

@@ -104,7 +104,10 @@ export function playCluster(
     },
     around: async () => {
       const others = cluster.surroundings.verticalAutoscalers ?? [];
-      return { ...cluster.surroundings, verticalAutoscalers: vpa ? [...others, ...standing.values()] : undefined };
+      return frozen({
+        ...structuredClone(cluster.surroundings),
+        verticalAutoscalers: vpa ? [...others, ...standing.values()] : undefined,
+      });
     },
     async requestRollout(workload, id) {
       const name = textAt(workload, 'metadata', 'name');
@@ -121,15 +124,15 @@ export function playCluster(
       const before = stored.get(name);
       if (before) put({ ...before, ...change(before) });
     },
-    records: async () => [...stored.values()],
+    records: async () => [...stored.values()].map(frozen),
     reread: async ({ metadata: { name } }) => {
       const found = stored.get(name);
       if (!found) throw refused(404, 'not found');
       return found;
     },
-    workloads: async () => [...live.values()],
-    revisionDeployments: async () => revisions,
-    limitRanges: async () => limitRanges,
+    workloads: async () => [...live.values()].map(frozen),
+    revisionDeployments: async () => revisions.map(frozen),
+    limitRanges: async () => limitRanges.map(frozen),
     knativeConfig: async () => ({ defaults: {}, autoscaler: {} }),
     async writeVpa(vpa) {
       const name = textAt(vpa, 'metadata', 'name');
@@ -174,6 +177,13 @@ export function playCluster(
     },
   };
   return cluster;
+}
+
+/** What is listed is held from cycle to cycle (src/kube/hold.ts): who changes it fails. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const one of Object.values(value)) frozen(one);
+  return Object.freeze(value);
 }
 
 /** A refusal of the API server. @param retryAfter in seconds */
