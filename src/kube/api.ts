@@ -31,10 +31,15 @@ export type Api = {
   get(type: ResourceType, namespace: string, name: string): Promise<JsonObject>;
   /** What a ConfigMap holds; nothing where there is none. @throws {ApiError} */
   texts(namespace: string, configMap: string): Promise<Record<string, string>>;
-  /** Server-side apply of a namespaced object, as the field manager `oaas-tuner`; made where it is not there. @throws {ApiError} */
-  apply(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
-  /** Server-side apply of a namespaced object's status, as the field manager `oaas-tuner`. @throws {ApiError} */
-  applyStatus(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<void>;
+  /**
+   * Server-side apply of a namespaced object, as the field manager `oaas-tuner`; made where it is not there.
+   *
+   * @returns its resource version from then on
+   * @throws {ApiError}
+   */
+  apply(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<string>;
+  /** The same of a namespaced object's status. @throws {ApiError} */
+  applyStatus(type: ResourceType, namespace: string, name: string, body: JsonObject): Promise<string>;
   /** Deletes one object as it was read; one that is gone already is fine. @throws {ApiError} with code 409 when it has changed */
   remove(type: ResourceType, namespace: string, name: string, resourceVersion: string): Promise<void>;
   createEvent(namespace: string, body: JsonObject): Promise<void>;
@@ -113,20 +118,22 @@ export function createApi(config: KubeConfig): Api {
       }
     },
     async apply({ group, version, plural }, namespace, name, body) {
-      await attempt(`apply ${plural} ${namespace}/${name}`, () =>
+      const applied = await attempt(`apply ${plural} ${namespace}/${name}`, () =>
         custom.patchNamespacedCustomObject(
           { group, version, namespace, plural, name, body, fieldManager: FIELD_MANAGER, force: true },
           setHeaderOptions('Content-Type', PatchStrategy.ServerSideApply),
         ),
       );
+      return textAt(applied, 'metadata', 'resourceVersion');
     },
     async applyStatus({ group, version, plural }, namespace, name, body) {
-      await attempt(`apply the status of ${plural} ${namespace}/${name}`, () =>
+      const applied = await attempt(`apply the status of ${plural} ${namespace}/${name}`, () =>
         custom.patchNamespacedCustomObjectStatus(
           { group, version, namespace, plural, name, body, fieldManager: FIELD_MANAGER, force: true },
           setHeaderOptions('Content-Type', PatchStrategy.ServerSideApply),
         ),
       );
+      return textAt(applied, 'metadata', 'resourceVersion');
     },
     async remove({ group, version, plural }, namespace, name, resourceVersion) {
       const body = { preconditions: { resourceVersion } };

@@ -16,10 +16,23 @@ export type Holder = {
   letGo(): void;
 };
 
-type Held = { items: Map<string, JsonObject>; resourceVersion: string };
+type Held = {
+  /** `plural.group` */
+  type: string;
+  labelSelector: string | undefined;
+  /** by `namespace/name` */
+  items: Map<string, JsonObject>;
+  resourceVersion: string;
+  /** the version of what we wrote last of these: before it has come back, the list does not show what we did */
+  owed: bigint;
+  abort: AbortController;
+};
 
 /** A server between us and the API server may close each watch at once. */
 const WAIT_MS = 250;
+
+/** A watch event is milliseconds behind its write. */
+const CATCH_UP_MS = 500;
 
 /**
  * When the server shall end a watch: before the library takes it for dead (30 s, client-node 2.0.1 `dist/watch.js`). So one
@@ -27,14 +40,23 @@ const WAIT_MS = 250;
  */
 const WATCH_SECONDS = 25;
 
-/** A watch that ends in any way but in order ends the holding: the next call lists anew, and says what is wrong if it cannot. */
+/**
+ * A watch that ends in any way but in order ends the holding, as does one that does not bring what we wrote ourselves: the
+ * next call lists anew, and says what is wrong if it cannot.
+ */
 export function holdLists(config: KubeConfig, api: Api, log: Log): Holder {
   const held = new Map<string, Held>();
-  let abort = new AbortController();
 
-  async function keepUp(key: string, type: ResourceType, labelSelector: string | undefined, list: Held): Promise<void> {
-    const { signal } = abort;
-    const selected = labelSelector !== undefined && { labelSelector };
+  function drop(key: string, list: Held, why: string): void {
+    if (list.abort.signal.aborted) return;
+    log.debug({ what: key, error: why }, 'not held any more: the next cycle lists anew');
+    list.abort.abort();
+    held.delete(key);
+  }
+
+  async function keepUp(key: string, type: ResourceType, list: Held): Promise<void> {
+    const { signal } = list.abort;
+    const selected = list.labelSelector !== undefined && { labelSelector: list.labelSelector };
     const changes: Changes = {
       set: (item) => list.items.set(nameOf(item), slim(item)),
       delete: (item) => list.items.delete(nameOf(item)),
@@ -52,32 +74,67 @@ export function holdLists(config: KubeConfig, api: Api, log: Log): Holder {
         await pause(WAIT_MS, signal);
       }
     } catch (error) {
-      if (signal.aborted) return;
-      log.debug({ what: key, error: reason(error) }, 'cannot watch: the next cycle lists anew');
-      held.delete(key);
+      drop(key, list, reason(error));
     }
+  }
+
+  async function standing(key: string): Promise<Held | undefined> {
+    const list = held.get(key);
+    if (list && isBehind(list)) await pause(CATCH_UP_MS, list.abort.signal);
+    if (list && isBehind(list)) drop(key, list, 'what we wrote has not come back');
+    return held.get(key);
+  }
+
+  /** Of a selection we cannot tell whether it would take in an object that it does not hold. */
+  function owe(type: ResourceType, namespace: string, name: string, resourceVersion: string): string {
+    for (const list of held.values()) {
+      const holds = list.labelSelector === undefined || list.items.has(`${namespace}/${name}`);
+      if (holds && list.type === typeName(type)) list.owed = orderOf(resourceVersion);
+    }
+    return resourceVersion;
   }
 
   return {
     api: {
       ...api,
       async list(type, labelSelector) {
-        const key = `${type.plural}.${type.group}${labelSelector === undefined ? '' : `?${labelSelector}`}`;
-        const standing = held.get(key);
-        if (standing) return { items: [...standing.items.values()], resourceVersion: standing.resourceVersion };
+        const key = `${typeName(type)}${labelSelector === undefined ? '' : `?${labelSelector}`}`;
+        const list = await standing(key);
+        if (list) return { items: [...list.items.values()], resourceVersion: list.resourceVersion };
         const { items, resourceVersion } = await api.list(type, labelSelector);
-        const list = { items: new Map(items.map((item) => [nameOf(item), item])), resourceVersion };
-        held.set(key, list);
-        void keepUp(key, type, labelSelector, list);
+        const fresh: Held = {
+          ...{ type: typeName(type), labelSelector, resourceVersion, owed: 0n, abort: new AbortController() },
+          items: new Map(items.map((item) => [nameOf(item), item])),
+        };
+        held.set(key, fresh);
+        void keepUp(key, type, fresh);
         return { items, resourceVersion };
+      },
+      async apply(type, namespace, name, body) {
+        return owe(type, namespace, name, await api.apply(type, namespace, name, body));
+      },
+      async applyStatus(type, namespace, name, body) {
+        return owe(type, namespace, name, await api.applyStatus(type, namespace, name, body));
       },
     },
     letGo() {
-      abort.abort();
-      abort = new AbortController();
+      for (const list of held.values()) list.abort.abort();
       held.clear();
     },
   };
+}
+
+/** Versions grow in the order of writes (KEP-5504); one that is no number, of a server that keeps its own, comes before all. */
+function orderOf(resourceVersion: string): bigint {
+  return /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : 0n;
+}
+
+function isBehind({ resourceVersion, owed }: Held): boolean {
+  return orderOf(resourceVersion) < owed;
+}
+
+function typeName({ plural, group }: ResourceType): string {
+  return `${plural}.${group}`;
 }
 
 function nameOf(item: JsonObject): string {

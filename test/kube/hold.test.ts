@@ -126,7 +126,7 @@ for (const [how, end] of ENDS) {
   t.test(`after a watch ${how} the next call lists anew, and watches again`, async (t) => {
     const holder = await holding(t);
     end(await listed(holder, holder.server, [stored('a', '1')], '10'));
-    await until('the log to say so', () => holder.lines.some(({ msg }) => msg.startsWith('cannot watch')));
+    await until('the log to say so', () => holder.lines.some(({ msg }) => msg.startsWith('not held')));
     t.match(
       holder.lines,
       [{ level: 20, what: 'deploymentrecords.oaas.io' }],
@@ -150,6 +150,49 @@ t.test('after a watch that is silent for half a minute the next call lists anew'
   await until('the log to say so', () => holder.lines.length > 0);
   t.match(holder.lines, [{ error: 'nothing came for half a minute' }]);
   await listed(holder, holder.server, [stored('b', '20')], '20');
+});
+
+/** A status is written; the server says that it is of this version now. */
+async function written({ api }: Holder, server: PlayedApiServer, name: string, version: string): Promise<void> {
+  const write = api.applyStatus(RECORDS, 'shop', name, {});
+  (await server.next()).reply(stored(name, version));
+  t.equal(await write, version);
+}
+
+t.test('a list shows what we wrote ourselves: it waits a moment for the watch to bring it', async (t) => {
+  const holder = await holding(t);
+  const watch = await listed(holder, holder.server, [stored('a', '1')], '10');
+  await written(holder, holder.server, 'a', '11');
+  const list = holder.api.list(RECORDS);
+  watch.event('MODIFIED', { ...stored('a', '11'), status: { written: true } });
+  t.match((await list).items, [{ status: { written: true } }]);
+  t.match((await holder.api.list(RECORDS)).items, [{ status: { written: true } }], 'and asks nothing');
+});
+
+t.test('a watch that does not bring what we wrote is not waited for: the list is read anew', async (t) => {
+  const holder = await holding(t);
+  const watch = await listed(holder, holder.server, [stored('a', '1')], '10');
+  watch.event('MODIFIED', stored('a', '11'));
+  await written(holder, holder.server, 'a', '12');
+  await listed(holder, holder.server, [stored('a', '12')], '12');
+  await watch.closed;
+  t.match(holder.lines, [{ error: 'what we wrote has not come back' }]);
+});
+
+t.test('what we wrote of others is not waited for', async (t) => {
+  const { api, server } = await holding(t);
+  const selected = api.list(RECORDS, 'team=a');
+  (await server.next()).reply(page([stored('a', '1')], '10'));
+  await selected;
+  (await server.next()).open();
+  await written({ api } as Holder, server, 'b', '11');
+  t.equal(names((await api.list(RECORDS, 'team=a')).items), 'a', 'an object that the selection does not hold');
+  const others = api.list(LIMIT_RANGES);
+  (await server.next()).reply(page([stored('c', '1')], '10'));
+  await others;
+  (await server.next()).open();
+  await written({ api } as Holder, server, 'c', '12');
+  t.equal(names((await api.list(LIMIT_RANGES)).items), 'c', 'another type');
 });
 
 t.test('a list that fails says why, and is not held', async (t) => {
