@@ -12,6 +12,10 @@ export const APPLIED_ANNOTATION = 'tuning.oaas.io/applied';
 /** The workload's metadata annotation by which the worker asks for a rollout. */
 export const ROLLOUT_ANNOTATION = 'tuning.oaas.io/rollout';
 
+/** The container that Knative puts into each pod, and its variable for how many requests it lets in at once (0: any number). */
+export const QUEUE_PROXY = 'queue-proxy';
+export const HARD_LIMIT = 'CONTAINER_CONCURRENCY';
+
 /** On a workload, a record or a namespace: `"true"` takes applied values out of force, and nothing is asked for. */
 export const PAUSED_ANNOTATION = 'tuning.oaas.io/paused';
 

@@ -1,6 +1,6 @@
 /**
  * The few verbs that oaas-tuner needs, over plain JSON. The custom-objects client is used for built-in groups too: it
- * returns what the server sent, without building thousands of typed objects on each list.
+ * returns what the server sent, spelled as a watch spells it, without building thousands of typed objects on each list.
  */
 import {
   ApiException,
@@ -72,35 +72,25 @@ export function createApi(config: KubeConfig): Api {
   const core = config.makeApiClient(CoreV1Api);
   const authentication = config.makeApiClient(AuthenticationV1Api);
 
-  const coreLists: Record<string, (options: object) => Promise<unknown>> = {
-    namespaces: (options) => core.listNamespace(options),
-    limitranges: (options) => core.listLimitRangeForAllNamespaces(options),
-    resourcequotas: (options) => core.listResourceQuotaForAllNamespaces(options),
-  };
-
   return {
     async list({ group, version, plural }, labelSelector, keep = slim) {
       const items: JsonObject[] = [];
       let page: JsonObject | undefined;
       do {
-        const next = continuation(page);
+        const next = textAt(page, 'metadata', 'continue');
         const options = {
           limit: PAGE,
           ...(labelSelector !== undefined && { labelSelector }),
           ...(next !== '' && { _continue: next }),
         };
-        // The client for custom objects knows no path of the core group.
-        const ofCore = coreLists[plural];
         page = (await attempt(`list ${plural}.${group}`, () =>
-          group === '' && ofCore
-            ? ofCore(options)
-            : custom.listCustomObjectForAllNamespaces({ group, version, resourcePlural: plural, ...options }),
+          custom.listCustomObjectForAllNamespaces({ group, version, resourcePlural: plural, ...options }),
         )) as JsonObject;
         const apiVersion = group === '' ? version : `${group}/${version}`;
         const kind = textAt(page, 'kind').replace(/List$/, '');
         // Items of a built-in list carry neither; a reader of a single object expects both.
         for (const item of listOf(page?.items)) items.push(keep({ apiVersion, kind, ...item }));
-      } while (continuation(page) !== '');
+      } while (textAt(page, 'metadata', 'continue') !== '');
       return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') };
     },
     async get({ group, version, plural }, namespace, name) {
@@ -167,11 +157,6 @@ export async function attempt<T>(what: string, call: () => Promise<T>): Promise<
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     throw new ApiError(what, late ? new Error(`no answer within ${seconds} s`) : error);
   }
-}
-
-/** Where the next page begins. The library spells it otherwise for the types that it knows, `continue` being a word of the language. */
-function continuation(page: JsonObject | undefined): string {
-  return textAt(page, 'metadata', 'continue') || textAt(page, 'metadata', '_continue');
 }
 
 function listOf(items: unknown): JsonObject[] {

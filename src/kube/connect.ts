@@ -7,9 +7,12 @@ import { reason } from '../log.ts';
 /** No call is waited for longer than this, in milliseconds; undici's own bound is 300 s for the head alone. */
 const LIMIT_MS = 30_000;
 
+/** What the library's client for custom objects makes of the core group, whose name is empty; a server may have a path of its own. */
+const OF_CORE = /^([^?]*?)\/apis\/\//;
+
 /**
- * The library's configuration, with two things that it lacks: a bound in time for each call (watches have their own), and
- * connections that are used again. It makes a new agent, and with it a TLS handshake, for every call (client-node 2.0.1
+ * The library's configuration, with three things that it lacks: a bound in time for each call (watches have their own), the
+ * core group's path for objects that it knows no type of, and connections that are used again. It makes a new agent, and with it a TLS handshake, for every call (client-node 2.0.1
  * `dist/config.js` `createDispatcher`).
  */
 export class Connection extends KubeConfig {
@@ -35,6 +38,7 @@ export class Connection extends KubeConfig {
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
     if (this.#kept) context.setDispatcher(this.#kept.agent);
+    context.setUrl(context.getUrl().replace(OF_CORE, '$1/api/'));
     context.setSignal(AbortSignal.timeout(this.#limitMs));
   }
 }

@@ -5,7 +5,7 @@
 import type { KubeConfig } from '#kubernetes';
 import { type JsonObject, textAt } from '../domain/json.ts';
 import { type Log, reason } from '../log.ts';
-import type { Api, ResourceType } from './api.ts';
+import { type Api, ApiError, type ResourceType } from './api.ts';
 import { slim } from './slim.ts';
 import { type Changes, pause, watchOnce } from './watch.ts';
 
@@ -16,6 +16,8 @@ export type Holder = {
   letGo(): void;
 };
 
+type Keep = (object: JsonObject) => JsonObject;
+
 type Held = {
   /** `plural.group` */
   type: string;
@@ -23,8 +25,10 @@ type Held = {
   /** by `namespace/name` */
   items: Map<string, JsonObject>;
   resourceVersion: string;
-  /** the version of what we wrote last of these: before it has come back, the list does not show what we did */
+  /** the latest version that we wrote of these: before it has come back, the list does not show what we did */
   owed: bigint;
+  /** when it was listed, by `performance.now` */
+  since: number;
   abort: AbortController;
 };
 
@@ -35,10 +39,13 @@ const WAIT_MS = 250;
 const CATCH_UP_MS = 500;
 
 /**
- * When the server shall end a watch: before the library takes it for dead (30 s, client-node 2.0.1 `dist/watch.js`). So one
- * that ends in order has brought all that there was, and one that is silent for longer has lost its way.
+ * When the server shall end a watch: before the library takes it for dead (30 s, client-node 2.0.1 `dist/watch.js`), and with a
+ * bookmark (kubernetes `staging/src/k8s.io/apiserver/pkg/storage/cacher/cacher.go`). So one that brought nothing has not reached it.
  */
 const WATCH_SECONDS = 25;
+
+/** What no watch would show: a server whose store was set back beneath it, objects that a changed CRD spells otherwise. */
+const LONGEST_MS = 30 * 60_000;
 
 /**
  * A watch that ends in any way but in order ends the holding, as does one that does not bring what we wrote ourselves: the
@@ -54,25 +61,29 @@ export function holdLists(config: KubeConfig, api: Api, log: Log): Holder {
     held.delete(key);
   }
 
-  async function keepUp(key: string, type: ResourceType, list: Held): Promise<void> {
+  async function keepUp(key: string, type: ResourceType, list: Held, keep: Keep): Promise<void> {
     const { signal } = list.abort;
     const selected = list.labelSelector !== undefined && { labelSelector: list.labelSelector };
     const changes: Changes = {
-      set: (item) => list.items.set(nameOf(item), slim(item)),
+      set: (item) => list.items.set(nameOf(item), keep(item)),
       delete: (item) => list.items.delete(nameOf(item)),
       confirm: () => {},
     };
     try {
-      while (!signal.aborted) {
+      while (performance.now() - list.since < LONGEST_MS) {
+        let heard = false;
         const from = { resourceVersion: list.resourceVersion, timeoutSeconds: WATCH_SECONDS, ...selected };
         const end = await watchOnce(config, type, from, changes, signal, (version) => {
           list.resourceVersion = version;
+          heard = true;
         });
+        if (signal.aborted) return;
         if (end.error) throw end.error;
-        if (end.silent) throw new Error('nothing came for half a minute');
         if (end.relist) throw new Error('what changed since its version is not known any more');
+        if (end.silent || !heard) throw new Error('the watch brought nothing, not even a bookmark');
         await pause(WAIT_MS, signal);
       }
+      throw new Error('it was held for half an hour');
     } catch (error) {
       drop(key, list, reason(error));
     }
@@ -85,37 +96,46 @@ export function holdLists(config: KubeConfig, api: Api, log: Log): Holder {
     return held.get(key);
   }
 
-  /** Of a selection we cannot tell whether it would take in an object that it does not hold. */
-  function owe(type: ResourceType, namespace: string, name: string, resourceVersion: string): string {
-    for (const list of held.values()) {
-      const holds = list.labelSelector === undefined || list.items.has(`${namespace}/${name}`);
-      if (holds && list.type === typeName(type)) list.owed = orderOf(resourceVersion);
+  async function written(type: ResourceType, id: string, write: () => Promise<string>): Promise<string> {
+    const lists = [...held].filter(([, list]) => list.type === typeName(type));
+    try {
+      const resourceVersion = await write();
+      for (const [, list] of lists) {
+        // Of a selection we cannot tell whether it would take in an object that it does not hold.
+        const shows = list.labelSelector === undefined || list.items.has(id);
+        const order = orderOf(resourceVersion);
+        if (shows && order > list.owed) list.owed = order;
+      }
+      return resourceVersion;
+    } catch (error) {
+      // It may have been done all the same.
+      const unknown = !(error instanceof ApiError) || error.code === 0 || error.code >= 500;
+      if (unknown) for (const [key, list] of lists) drop(key, list, 'what became of a write is not known');
+      throw error;
     }
-    return resourceVersion;
   }
 
   return {
     api: {
       ...api,
-      async list(type, labelSelector) {
+      async list(type, labelSelector, keep = slim) {
         const key = `${typeName(type)}${labelSelector === undefined ? '' : `?${labelSelector}`}`;
         const list = await standing(key);
         if (list) return { items: [...list.items.values()], resourceVersion: list.resourceVersion };
-        const { items, resourceVersion } = await api.list(type, labelSelector);
+        const { items, resourceVersion } = await api.list(type, labelSelector, keep);
         const fresh: Held = {
           ...{ type: typeName(type), labelSelector, resourceVersion, owed: 0n, abort: new AbortController() },
+          since: performance.now(),
           items: new Map(items.map((item) => [nameOf(item), item])),
         };
         held.set(key, fresh);
-        void keepUp(key, type, fresh);
+        void keepUp(key, type, fresh, keep);
         return { items, resourceVersion };
       },
-      async apply(type, namespace, name, body) {
-        return owe(type, namespace, name, await api.apply(type, namespace, name, body));
-      },
-      async applyStatus(type, namespace, name, body) {
-        return owe(type, namespace, name, await api.applyStatus(type, namespace, name, body));
-      },
+      apply: (type, namespace, name, body) =>
+        written(type, `${namespace}/${name}`, () => api.apply(type, namespace, name, body)),
+      applyStatus: (type, namespace, name, body) =>
+        written(type, `${namespace}/${name}`, () => api.applyStatus(type, namespace, name, body)),
     },
     letGo() {
       for (const list of held.values()) list.abort.abort();

@@ -1,5 +1,6 @@
-/** What is kept of a listed object: ten thousand of them stand in the heap for the length of a cycle. */
+/** What is kept of a listed object: ten thousand of them stand in the heap. */
 import { asObject, at, type Json, type JsonObject } from '../domain/json.ts';
+import { HARD_LIMIT, QUEUE_PROXY } from '../domain/workload.ts';
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
@@ -48,5 +49,10 @@ function only(object: JsonObject, fields: string[]): JsonObject {
 
 function slimContainer(container: Json): Json {
   const object = asObject(container);
-  return object ? only(object, CONTAINER_FIELDS) : container;
+  if (!object) return container;
+  const kept = only(object, CONTAINER_FIELDS);
+  // Knative tells it the Revision's hard limit there, and nowhere else on the Deployment.
+  if (object.name === QUEUE_PROXY && Array.isArray(object.env))
+    kept.env = object.env.filter((one) => at(one, 'name') === HARD_LIMIT);
+  return kept;
 }

@@ -46,11 +46,15 @@ const LIMIT_RANGES: ResourceType = { group: '', version: 'v1', plural: 'limitran
 const QUOTAS: ResourceType = { group: '', version: 'v1', plural: 'resourcequotas' };
 const AUTOSCALERS: ResourceType = { group: 'autoscaling', version: 'v2', plural: 'horizontalpodautoscalers' };
 
-export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cluster {
+/**
+ * @param held by which records and their workloads are listed and written: of these there are many, and each changes seldom.
+ * What an autoscaler or the pods change all the time is listed.
+ */
+export function clusterOf(api: Api, records: ResourceType, knative: boolean, held = api): Cluster {
   const itemsOf = async (type: ResourceType, selector?: string) => (await api.list(type, selector)).items;
-  const listOptional = async (type: ResourceType, selector?: string) => {
+  const optional = async (list: Promise<{ items: JsonObject[] }>) => {
     try {
-      return await itemsOf(type, selector);
+      return (await list).items;
     } catch (error) {
       // A cluster without Knative or VPA is no error.
       if (error instanceof ApiError && error.code === 404) return undefined;
@@ -59,14 +63,14 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
   };
   return {
     async records() {
-      return asRecords((await api.list(records)).items);
+      return asRecords((await held.list(records)).items);
     },
     async reread({ metadata: { namespace, name } }) {
       return (await api.get(records, namespace, name)) as unknown as RecordResource;
     },
     async workloads() {
-      const deployments = await itemsOf(DEPLOYMENTS, OWNER_LABEL);
-      const services = knative ? await listOptional(KNATIVE_SERVICES, OWNER_LABEL) : [];
+      const deployments = (await held.list(DEPLOYMENTS, OWNER_LABEL)).items;
+      const services = knative ? await optional(held.list(KNATIVE_SERVICES, OWNER_LABEL)) : [];
       return [...deployments, ...(services ?? [])];
     },
     async revisionDeployments() {
@@ -78,7 +82,7 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
       return {
         namespaces: await itemsOf(NAMESPACES),
         autoscalers: await itemsOf(AUTOSCALERS),
-        verticalAutoscalers: await listOptional(VPAS),
+        verticalAutoscalers: await optional(api.list(VPAS)),
         quotas: await itemsOf(QUOTAS),
       };
     },
@@ -97,14 +101,14 @@ export function clusterOf(api: Api, records: ResourceType, knative: boolean): Cl
       const status = { nfr_recommendations: ours } as unknown as JsonObject;
       const metadata = { namespace, name, ...(resourceVersion !== undefined && { resourceVersion }) };
       const body = { apiVersion: `${RECORD_GROUP}/${RECORD_VERSION}`, kind, metadata, status };
-      await api.applyStatus(records, namespace, name, body);
+      await held.applyStatus(records, namespace, name, body);
     },
     async requestRollout(workload, id) {
       const { apiVersion, kind } = workload;
       const [namespace, name] = [textAt(workload, 'metadata', 'namespace'), textAt(workload, 'metadata', 'name')];
       const type = kindOf(workload) === 'KnativeService' ? KNATIVE_SERVICES : DEPLOYMENTS;
       const metadata = { namespace, name, annotations: { [ROLLOUT_ANNOTATION]: id } };
-      await api.apply(type, namespace, name, { apiVersion, kind, metadata });
+      await held.apply(type, namespace, name, { apiVersion, kind, metadata });
     },
     async emit(record, event) {
       await api.createEvent(record.metadata.namespace, eventBody(record, event, new Date()));

@@ -126,8 +126,8 @@ export async function cycle(parts: Parts, now: number): Promise<CycleReport> {
 }
 
 /**
- * Everything before the first write. A function of its own, so that what was listed and measured is let go when it is
- * decided about: in a large cluster that is most of what a cycle holds, and the writes take the longest.
+ * Everything before the first write. A function of its own, so that what was measured is let go when it is decided about:
+ * in a large cluster that is most of what a cycle holds, and the writes take the longest.
  *
  * @returns `strays`: our VerticalPodAutoscalers whose record is gone
  */

@@ -54,8 +54,10 @@ async function run(settings: Settings): Promise<void> {
   const abort = new AbortController();
   const leads = () => !abort.signal.aborted && (!election || monotonic() < election.leadsUntil());
 
-  const holder = holdLists(config, createApi(config), log);
-  const guarded = onlyWhile(leads, clusterOf(holder.api, recordType(settings.recordPlural), settings.knative));
+  const api = createApi(config);
+  const holder = holdLists(config, api, log);
+  const records = recordType(settings.recordPlural);
+  const guarded = onlyWhile(leads, clusterOf(api, records, settings.knative, holder.api));
   parentPort?.once('message', async () => {
     abort.abort();
     await guarded.idle();
@@ -71,6 +73,7 @@ async function run(settings: Settings): Promise<void> {
       if (leads() !== led) log.info(led ? 'leads no more' : 'leads');
       led = leads();
       if (led) elected();
+      else holder.letGo();
     };
     void stand(election, told, { log, signal: abort.signal });
   } else tell({ leadsUntil: Number.POSITIVE_INFINITY });
@@ -78,11 +81,8 @@ async function run(settings: Settings): Promise<void> {
   if (settings.prometheusUrl === '') return;
   const work = await worker(settings, considerate(guarded.cluster), log);
   for (;;) {
-    if (leads()) await work();
-    else {
-      holder.letGo();
-      await new Promise<void>((resolve) => (elected = resolve));
-    }
+    if (!leads()) await new Promise<void>((resolve) => (elected = resolve));
+    else await work();
   }
 }
 

@@ -8,10 +8,12 @@ import type { RecordResource, Tuning } from '../domain/record.ts';
 import {
   bytesOf,
   FIELDS,
+  HARD_LIMIT,
   kindOf,
   memoryOf,
   ownerOf,
   type Pair,
+  QUEUE_PROXY,
   tunedContainers,
   workloadRef,
 } from '../domain/workload.ts';
@@ -110,9 +112,9 @@ function revisionOf(deployment: JsonObject): Revision {
   const [containers, metadata] = [at(deployment, 'spec', 'template', 'spec', 'containers'), deployment.metadata];
   const variables = (Array.isArray(containers) ? containers : []).flatMap((container) => {
     const env = at(container, 'env');
-    return textAt(container, 'name') === 'queue-proxy' && Array.isArray(env) ? env : [];
+    return textAt(container, 'name') === QUEUE_PROXY && Array.isArray(env) ? env : [];
   });
-  const hard = variables.find((one) => textAt(one, 'name') === 'CONTAINER_CONCURRENCY');
+  const hard = variables.find((one) => textAt(one, 'name') === HARD_LIMIT);
   return {
     deployment: textAt(metadata, 'name'),
     name: textAt(metadata, 'labels', KNATIVE_REVISION_LABEL),

@@ -1,5 +1,5 @@
 /** Who shares a core with whom: what is measured, and what would disturb it. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cpus } from 'node:os';
 
 /** Whether there is another core, and the means to keep to one. */
@@ -21,4 +21,18 @@ export function pin(pid: number, core: string): void {
     } catch {}
   }
   throw new Error(`taskset could not put process ${pid} onto core ${core}`);
+}
+
+/**
+ * Keeps a core busy with nothing, at the lowest priority: two cores of a virtual machine slow each other down, and what is
+ * measured on the one must not depend on what the other happens to do.
+ *
+ * @returns ends it
+ */
+export function occupy(core: string): () => void {
+  const idler = spawn('taskset', ['-c', core, 'nice', '-n', '19', process.execPath, '-e', 'for (;;);'], {
+    stdio: 'ignore',
+  });
+  process.once('exit', () => idler.kill('SIGKILL'));
+  return () => void idler.kill('SIGKILL');
 }

@@ -16,7 +16,7 @@ import { asImage } from './as-image.ts';
 import { CONTAINERS, createObjects, PODS, UNTIL, WINDOWS, writeSamples } from './crowd.ts';
 import { quantile } from './load.ts';
 import { pacedLoad, type Timed } from './paced-load.ts';
-import { pin, pinnable } from './pin.ts';
+import { occupy, pin, pinnable } from './pin.ts';
 import { reviewBody } from './reviews.ts';
 
 /** The interval leaves about as much time without a cycle as with one. */
@@ -30,7 +30,7 @@ const PARTS = { prometheus: true, scrapeIntervalSecs: 15 } as const;
 
 /** Cycles after the first one that costs are the mean of, and cycles beside which reviews are timed. */
 const QUIET = 2;
-const LOADED = { cycles: 2, seconds: 20 };
+const LOADED = { cycles: 4, seconds: 40 };
 
 const MINUTE = 60_000;
 
@@ -149,8 +149,8 @@ async function watch(cluster: Cluster, tuner: Tuner, workloads: number, say: (li
   for (const step of Object.keys(steps) as (keyof typeof steps)[]) steps[step] = mean((one) => one.steps[step]);
 
   say('and some with reviews beside them');
-  apart(cluster, tuner, say);
-  const admission = await timeReviews(cluster, tuner);
+  const together = apart(cluster, tuner, say);
+  const admission = await timeReviews(cluster, tuner).finally(together);
   return {
     first: { ...first, ...difference(before, afterFirst, 1) },
     later: {
@@ -261,16 +261,19 @@ function peakRss(tuner: Tuner): number {
 }
 
 /**
- * The tuner and the reviews keep to one core, the cluster's programs to another: in a real cluster they are on other
- * machines, and what Prometheus computes is no cost of ours.
+ * The tuner and the reviews keep to one core, the cluster's programs to another, which is busy all the time: in a real cluster
+ * they are on other machines, and what Prometheus computes is no cost of ours.
+ *
+ * @returns ends that
  */
-function apart(cluster: Cluster, tuner: Tuner, say: (line: string) => void): void {
+function apart(cluster: Cluster, tuner: Tuner, say: (line: string) => void): () => void {
   if (!pinnable()) {
     say('the reviews compete with the cluster for the CPU: there is no taskset, or one core only');
-    return;
+    return () => {};
   }
   for (const name of ['etcd', 'apiserver', 'prometheus'] as const) pin(cluster.pid(name), '1');
   for (const pid of [tuner.pid(), process.pid]) if (pid !== undefined) pin(pid, '0');
+  return occupy('1');
 }
 
 function progress(what: string): (line: string) => void {

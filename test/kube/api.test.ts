@@ -77,14 +77,15 @@ t.test('LimitRanges, an Event and the own account', async (t) => {
   const ranges = api.list(LIMIT_RANGES);
   const list = await server.next();
   t.equal(list.path, '/api/v1/limitranges');
-  const spec = { limits: [{ type: 'Container', max: { memory: '1Gi' } }] };
+  const spec = { limits: [{ type: 'Container', max: { memory: '1Gi' }, default: { memory: '512Mi' } }] };
   t.match(list.query, { limit: '500' });
   const one = (name: string) => ({ metadata: { name, namespace: 'shop' }, spec });
   list.reply({ kind: 'LimitRangeList', metadata: { continue: 'x' }, items: [one('a')] });
   const second = await server.next();
   t.match(second.query, { limit: '500', continue: 'x' });
   second.reply({ kind: 'LimitRangeList', metadata: {}, items: [one('b')] });
-  t.match((await ranges).items, [one('a'), one('b')], 'in pages, too');
+  const items = ['a', 'b'].map((name) => ({ apiVersion: 'v1', kind: 'LimitRange', ...one(name) }));
+  t.strictSame((await ranges).items, items, 'in pages, too, and as the server spells them');
 
   const created = api.createEvent('shop', { metadata: { generateName: 'orders.' }, reason: 'Recommended' });
   const event = await server.next();

@@ -120,6 +120,13 @@ const ENDS: [string, (watch: Asked) => void][] = [
   ['whose version is too old, at once,', (watch) => watch.refuse(410, 'too old')],
   ['that is refused', (watch) => watch.refuse(403, 'you may not watch')],
   ['that is broken', (watch) => watch.reset()],
+  [
+    'that somebody between us ends at once',
+    (watch) => {
+      watch.open();
+      watch.end();
+    },
+  ],
   ['whose server is overwhelmed', (watch) => watch.refuse(429, 'too many requests')],
 ];
 for (const [how, end] of ENDS) {
@@ -148,7 +155,7 @@ t.test('after a watch that is silent for half a minute the next call lists anew'
   watch.open();
   await watch.closed;
   await until('the log to say so', () => holder.lines.length > 0);
-  t.match(holder.lines, [{ error: 'nothing came for half a minute' }]);
+  t.match(holder.lines, [{ error: 'the watch brought nothing, not even a bookmark' }]);
   await listed(holder, holder.server, [stored('b', '20')], '20');
 });
 
@@ -177,6 +184,51 @@ t.test('a watch that does not bring what we wrote is not waited for: the list is
   await listed(holder, holder.server, [stored('a', '12')], '12');
   await watch.closed;
   t.match(holder.lines, [{ error: 'what we wrote has not come back' }]);
+});
+
+t.test('the latest of our writes counts, in whatever order they are answered', async (t) => {
+  const holder = await holding(t);
+  const watch = await listed(holder, holder.server, [stored('a', '1'), stored('b', '2')], '10');
+  await written(holder, holder.server, 'a', '12');
+  await written(holder, holder.server, 'b', '11');
+  watch.event('MODIFIED', stored('b', '11'));
+  const list = holder.api.list(RECORDS);
+  watch.event('MODIFIED', { ...stored('a', '12'), status: { written: true } });
+  t.match((await list).items, [{ status: { written: true } }, {}]);
+});
+
+t.test(
+  'after a write of which nobody knows what became the list is read anew, after a refusal it is not',
+  async (t) => {
+    const holder = await holding(t);
+    const watch = await listed(holder, holder.server, [stored('a', '1')], '10');
+    watch.open();
+    const write = async (answer: (asked: Asked) => void) => {
+      const failed = t.rejects(holder.api.applyStatus(RECORDS, 'shop', 'a', {}));
+      answer(await holder.server.next());
+      await failed;
+    };
+    await write((asked) => asked.refuse(409, 'the object has been modified'));
+    t.equal(names((await holder.api.list(RECORDS)).items), 'a');
+    await write((asked) => asked.refuse(504, 'etcd took too long'));
+    await watch.closed;
+    const next = await listed(holder, holder.server, [stored('a', '12')], '12');
+    next.open();
+    await write((asked) => asked.reset());
+    await next.closed;
+    await listed(holder, holder.server, [stored('a', '13')], '13');
+  },
+);
+
+t.test('after half an hour the list is read anew, whatever the watch says', async (t) => {
+  const holder = await holding(t);
+  const watch = await listed(holder, holder.server, [stored('a', '1')], '10');
+  const now = performance.now.bind(performance);
+  t.intercept(performance, 'now', { value: () => now() + 30 * 60_000 });
+  watch.event('BOOKMARK', { metadata: { resourceVersion: '40' } });
+  watch.end();
+  await until('the log to say so', () => holder.lines.length > 0);
+  t.match(holder.lines, [{ error: 'it was held for half an hour' }]);
 });
 
 t.test('what we wrote of others is not waited for', async (t) => {

@@ -48,6 +48,24 @@ t.test('what decides is kept, what is large and decides nothing is not', async (
   });
 });
 
+t.test("of Knative's queue-proxy the hard limit of requests in flight is kept", async (t) => {
+  const env = [
+    { name: 'SERVING_POD', value: 'x' },
+    { name: 'CONTAINER_CONCURRENCY', value: '10' },
+  ];
+  const containers = [
+    { name: 'queue-proxy', image: 'x', env },
+    { name: 'function', env },
+  ];
+  t.strictSame(slim({ spec: { template: { spec: { containers } } } }), {
+    spec: {
+      template: {
+        spec: { containers: [{ name: 'queue-proxy', image: 'x', env: [env[1]] }, { name: 'function' }] },
+      },
+    },
+  });
+});
+
 t.test('an object that lacks anything, or holds something else there, is no trouble', async (t) => {
   for (const object of [
     {},

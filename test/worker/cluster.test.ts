@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
-import { createApi } from '../../src/kube/api.ts';
+import type { MemoryStatus } from '../../src/domain/record.ts';
+import { type Api, createApi } from '../../src/kube/api.ts';
 import { clusterOf } from '../../src/worker/cluster.ts';
 import { page, playApiServer } from '../kube/played-api-server.ts';
 import { record } from './played-cluster.ts';
@@ -207,4 +208,30 @@ t.test('a VerticalPodAutoscaler is written in two parts, as the API server takes
   const refused = cluster.removeVpa(vpa);
   (await server.next()).refuse(403, 'forbidden');
   await t.rejects(refused, { code: 403 });
+});
+
+t.test('records and workloads are held; what pods and autoscalers change all the time is listed', async (t) => {
+  const [asked, held]: [string[], string[]] = [[], []];
+  const noting = (where: string[]) =>
+    ({
+      list: async ({ plural }: { plural: string }) => {
+        where.push(plural);
+        return { items: [], resourceVersion: '1' };
+      },
+      apply: async () => where.push('apply'),
+      applyStatus: async () => where.push('applyStatus'),
+    }) as unknown as Api;
+  const cluster = clusterOf(noting(asked), RECORDS, true, noting(held));
+  await cluster.records();
+  await cluster.workloads();
+  await cluster.revisionDeployments();
+  await cluster.limitRanges();
+  await cluster.around();
+  await cluster.writeStatus(record('orders'), {} as MemoryStatus);
+  await cluster.requestRollout({ metadata: { namespace: 'shop', name: 'orders' } }, 'id');
+  t.strictSame(held, ['classruntimes', 'deployments', 'services', 'applyStatus', 'apply']);
+  t.strictSame(asked, [
+    ...['deployments', 'limitranges', 'namespaces', 'horizontalpodautoscalers'],
+    ...['verticalpodautoscalers', 'resourcequotas'],
+  ]);
 });

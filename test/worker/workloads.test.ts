@@ -1,6 +1,7 @@
 import t from 'tap';
 import type { JsonObject } from '../../src/domain/json.ts';
 import { Gi, Mi } from '../../src/domain/quantity.ts';
+import { slim } from '../../src/kube/slim.ts';
 import { byRecord, rangeOf } from '../../src/worker/workloads.ts';
 import { edited } from '../admit/objects.ts';
 import { deployment, record } from './played-cluster.ts';
@@ -78,6 +79,31 @@ t.test("a Knative Service's pods are those of its Revisions' Deployments", async
     [],
     'scaled to none yet',
   );
+});
+
+t.test("a Revision's hard limit is what its queue-proxy is told, also of a list that was slimmed", async (t) => {
+  const service = { ...labelled('orders', 'orders'), apiVersion: 'serving.knative.dev/v1', kind: 'Service' };
+  const proxied = (name: string, value: string): JsonObject => ({
+    metadata: {
+      ...{ name: `${name}-deployment`, namespace: 'shop' },
+      labels: { 'serving.knative.dev/service': 'orders', 'serving.knative.dev/revision': name },
+    },
+    spec: {
+      template: {
+        spec: {
+          containers: [
+            { name: 'function', env: [{ name: 'CONTAINER_CONCURRENCY', value: '7' }] },
+            { name: 'queue-proxy', env: [{ name: 'CONTAINER_CONCURRENCY', value }] },
+          ],
+        },
+      },
+    },
+  });
+  const revisions = [proxied('orders-00001', '10'), proxied('orders-00002', '0')].map(slim);
+  t.match(byRecord([record('orders')], [service], revisions, KIND)[0]?.workloads[0]?.revisions, [
+    { name: 'orders-00001', containerConcurrency: 10 },
+    { name: 'orders-00002', containerConcurrency: 0 },
+  ]);
 });
 
 t.test('current values are those of the template, in bytes', async (t) => {
