@@ -39,10 +39,13 @@ const WAIT_MS = 250;
 const CATCH_UP_MS = 500;
 
 /**
- * When the server shall end a watch: before the library takes it for dead (30 s, client-node 2.0.1 `dist/watch.js`), and with a
- * bookmark (kubernetes `staging/src/k8s.io/apiserver/pkg/storage/cacher/cacher.go`). So one that brought nothing has not reached it.
+ * After how many seconds the server shall end a watch: before the library takes it for dead (30 s, client-node 2.0.1
+ * `dist/watch.js`), so that one which is silent for longer has lost its way. A bookmark may come at its end, and need not.
  */
 const WATCH_SECONDS = 25;
+
+/** A watch that ended before, and brought nothing, was ended by somebody who may not know what a watch is. */
+const SHORT_MS = 20_000;
 
 /** What no watch would show: a server whose store was set back beneath it, objects that a changed CRD spells otherwise. */
 const LONGEST_MS = 30 * 60_000;
@@ -71,6 +74,7 @@ export function holdLists(config: KubeConfig, api: Api, log: Log): Holder {
     };
     try {
       while (performance.now() - list.since < LONGEST_MS) {
+        const began = performance.now();
         let heard = false;
         const from = { resourceVersion: list.resourceVersion, timeoutSeconds: WATCH_SECONDS, ...selected };
         const end = await watchOnce(config, type, from, changes, signal, (version) => {
@@ -80,7 +84,9 @@ export function holdLists(config: KubeConfig, api: Api, log: Log): Holder {
         if (signal.aborted) return;
         if (end.error) throw end.error;
         if (end.relist) throw new Error('what changed since its version is not known any more');
-        if (end.silent || !heard) throw new Error('the watch brought nothing, not even a bookmark');
+        if (end.silent) throw new Error('nothing came for half a minute');
+        if (!heard && performance.now() - began < SHORT_MS)
+          throw new Error('it was ended at once, and brought nothing');
         await pause(WAIT_MS, signal);
       }
       throw new Error('it was held for half an hour');

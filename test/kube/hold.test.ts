@@ -155,7 +155,7 @@ t.test('after a watch that is silent for half a minute the next call lists anew'
   watch.open();
   await watch.closed;
   await until('the log to say so', () => holder.lines.length > 0);
-  t.match(holder.lines, [{ error: 'the watch brought nothing, not even a bookmark' }]);
+  t.match(holder.lines, [{ error: 'nothing came for half a minute' }]);
   await listed(holder, holder.server, [stored('b', '20')], '20');
 });
 
@@ -219,6 +219,18 @@ t.test(
     await listed(holder, holder.server, [stored('a', '13')], '13');
   },
 );
+
+t.test('a watch that ends in its time, without even a bookmark, has shown that nothing changed', async (t) => {
+  const holder = await holding(t);
+  const now = performance.now.bind(performance);
+  const watch = await listed(holder, holder.server, [stored('a', '1')], '10');
+  watch.open();
+  t.intercept(performance, 'now', { value: () => now() + 25_000 });
+  watch.end();
+  const next = await holder.server.next();
+  t.match(next.query, { watch: 'true', resourceVersion: '10' });
+  t.strictSame(holder.lines, []);
+});
 
 t.test('after half an hour the list is read anew, whatever the watch says', async (t) => {
   const holder = await holding(t);
