@@ -7,13 +7,13 @@ import { reason } from '../log.ts';
 /** No call is waited for longer than this, in milliseconds; undici's own bound is 300 s for the head alone. */
 const LIMIT_MS = 30_000;
 
-/** What the library's client for custom objects makes of the core group, whose name is empty; a server may have a path of its own. */
+/** What the client for custom objects makes of the core group, whose name is empty; a server may have a path of its own. */
 const OF_CORE = /^([^?]*?)\/apis\/\//;
 
 /**
  * The library's configuration, with three things that it lacks: a bound in time for each call (watches have their own), the
- * core group's path for objects that it knows no type of, and connections that are used again. It makes a new agent, and with it a TLS handshake, for every call (client-node 2.0.1
- * `dist/config.js` `createDispatcher`).
+ * core group's path in the client for custom objects, and connections that are used again. It makes a new agent, and with it
+ * a TLS handshake, for every call (client-node 2.0.1 `dist/config.js` `createDispatcher`).
  */
 export class Connection extends KubeConfig {
   readonly #limitMs: number;
