@@ -18,6 +18,11 @@ import { slim } from './slim.ts';
 /** A kind of resource, as it stands in the API's path; the core group's name is empty. */
 export type ResourceType = { group: string; version: string; plural: string };
 
+/** As people and logs call it: `deployments.apps`. */
+export function typeName({ plural, group }: ResourceType): string {
+  return `${plural}.${group}`;
+}
+
 /** A list as of one resource version. */
 export type Listed = { items: JsonObject[]; resourceVersion: string };
 
@@ -73,7 +78,8 @@ export function createApi(config: KubeConfig): Api {
   const authentication = config.makeApiClient(AuthenticationV1Api);
 
   return {
-    async list({ group, version, plural }, labelSelector, keep = slim) {
+    async list(type, labelSelector, keep = slim) {
+      const { group, version, plural } = type;
       const items: JsonObject[] = [];
       let page: JsonObject | undefined;
       do {
@@ -83,7 +89,7 @@ export function createApi(config: KubeConfig): Api {
           ...(labelSelector !== undefined && { labelSelector }),
           ...(next !== '' && { _continue: next }),
         };
-        page = (await attempt(`list ${plural}.${group}`, () =>
+        page = (await attempt(`list ${typeName(type)}`, () =>
           custom.listCustomObjectForAllNamespaces({ group, version, resourcePlural: plural, ...options }),
         )) as JsonObject;
         const apiVersion = group === '' ? version : `${group}/${version}`;

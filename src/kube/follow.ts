@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import type { KubeConfig } from '#kubernetes';
 import type { JsonObject } from '../domain/json.ts';
 import { type Log, reason } from '../log.ts';
-import type { Api, ResourceType } from './api.ts';
+import { type Api, type ResourceType, typeName } from './api.ts';
 import { type Changes, pause, watchOnce } from './watch.ts';
 
 export type Sink = Changes & {
@@ -42,7 +42,7 @@ async function followForEver(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  const what = nameOf(type);
+  const what = typeName(type);
   let wait = FIRST_WAIT_MS;
   let version: string | undefined;
   while (!signal.aborted) {
@@ -78,11 +78,7 @@ async function listOnce(api: Api, type: ResourceType, sink: Sink, log: Log, sign
   const { items, resourceVersion } = await api.list(type, undefined, sink.keep);
   if (signal.aborted) return resourceVersion;
   sink.replace(items);
-  sink.confirm(Date.now());
-  log.info({ what: nameOf(type), items: items.length }, 'listed');
+  sink.confirm?.(Date.now());
+  log.info({ what: typeName(type), items: items.length }, 'listed');
   return resourceVersion;
-}
-
-function nameOf({ plural, group }: ResourceType): string {
-  return `${plural}.${group}`;
 }

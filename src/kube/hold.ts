@@ -5,18 +5,19 @@
 import type { KubeConfig } from '#kubernetes';
 import { type JsonObject, textAt } from '../domain/json.ts';
 import { type Log, reason } from '../log.ts';
-import { type Api, ApiError, type ResourceType } from './api.ts';
+import { type Api, ApiError, type Listed, type ResourceType, typeName } from './api.ts';
 import { slim } from './slim.ts';
 import { type Changes, pause, watchOnce } from './watch.ts';
 
-export type Holder = {
-  /** As the one that it was made of; its lists are held. Whoever reads them must not change them. */
-  api: Api;
+/** What is listed and written by the same hands; whoever reads a list must not change it. */
+export type Lists = Pick<Api, 'apply' | 'applyStatus'> & {
+  list(type: ResourceType, labelSelector?: string): Promise<Listed>;
+};
+
+export type Holder = Lists & {
   /** Forgets all, and watches nothing until somebody lists again. */
   letGo(): void;
 };
-
-type Keep = (object: JsonObject) => JsonObject;
 
 type Held = {
   /** `plural.group` */
@@ -64,13 +65,12 @@ export function holdLists(config: KubeConfig, api: Api, log: Log): Holder {
     held.delete(key);
   }
 
-  async function keepUp(key: string, type: ResourceType, list: Held, keep: Keep): Promise<void> {
+  async function keepUp(key: string, type: ResourceType, list: Held): Promise<void> {
     const { signal } = list.abort;
     const selected = list.labelSelector !== undefined && { labelSelector: list.labelSelector };
     const changes: Changes = {
-      set: (item) => list.items.set(nameOf(item), keep(item)),
+      set: (item) => list.items.set(nameOf(item), slim(item)),
       delete: (item) => list.items.delete(nameOf(item)),
-      confirm: () => {},
     };
     try {
       while (performance.now() - list.since < LONGEST_MS) {
@@ -122,27 +122,24 @@ export function holdLists(config: KubeConfig, api: Api, log: Log): Holder {
   }
 
   return {
-    api: {
-      ...api,
-      async list(type, labelSelector, keep = slim) {
-        const key = `${typeName(type)}${labelSelector === undefined ? '' : `?${labelSelector}`}`;
-        const list = await standing(key);
-        if (list) return { items: [...list.items.values()], resourceVersion: list.resourceVersion };
-        const { items, resourceVersion } = await api.list(type, labelSelector, keep);
-        const fresh: Held = {
-          ...{ type: typeName(type), labelSelector, resourceVersion, owed: 0n, abort: new AbortController() },
-          since: performance.now(),
-          items: new Map(items.map((item) => [nameOf(item), item])),
-        };
-        held.set(key, fresh);
-        void keepUp(key, type, fresh, keep);
-        return { items, resourceVersion };
-      },
-      apply: (type, namespace, name, body) =>
-        written(type, `${namespace}/${name}`, () => api.apply(type, namespace, name, body)),
-      applyStatus: (type, namespace, name, body) =>
-        written(type, `${namespace}/${name}`, () => api.applyStatus(type, namespace, name, body)),
+    async list(type, labelSelector) {
+      const key = `${typeName(type)}${labelSelector === undefined ? '' : `?${labelSelector}`}`;
+      const list = await standing(key);
+      if (list) return { items: [...list.items.values()], resourceVersion: list.resourceVersion };
+      const { items, resourceVersion } = await api.list(type, labelSelector);
+      const fresh: Held = {
+        ...{ type: typeName(type), labelSelector, resourceVersion, owed: 0n, abort: new AbortController() },
+        since: performance.now(),
+        items: new Map(items.map((item) => [nameOf(item), item])),
+      };
+      held.set(key, fresh);
+      void keepUp(key, type, fresh);
+      return { items, resourceVersion };
     },
+    apply: (type, namespace, name, body) =>
+      written(type, `${namespace}/${name}`, () => api.apply(type, namespace, name, body)),
+    applyStatus: (type, namespace, name, body) =>
+      written(type, `${namespace}/${name}`, () => api.applyStatus(type, namespace, name, body)),
     letGo() {
       for (const list of held.values()) list.abort.abort();
       held.clear();
@@ -157,10 +154,6 @@ function orderOf(resourceVersion: string): bigint {
 
 function isBehind({ resourceVersion, owed }: Held): boolean {
   return orderOf(resourceVersion) < owed;
-}
-
-function typeName({ plural, group }: ResourceType): string {
-  return `${plural}.${group}`;
 }
 
 function nameOf(item: JsonObject): string {

@@ -42,7 +42,7 @@ export function followNamespaces(
   namespaces: PausedNamespaces,
   options: { log: Log; signal: AbortSignal },
 ): Promise<void> {
-  return follow(config, api, NAMESPACES, { ...namespaces, confirm: () => {} }, options);
+  return follow(config, api, NAMESPACES, namespaces, options);
 }
 
 /** Without what has no name or namespace: one such item must not cost all the others. */

@@ -9,7 +9,7 @@ export type Changes = {
   set(item: JsonObject): void;
   delete(item: JsonObject): void;
   /** the server answered: what was told is all that there is as of now (milliseconds since the epoch) */
-  confirm(now: number): void;
+  confirm?(now: number): void;
 };
 
 /** Why a watch ended, and whether what we hold has to be listed anew; `silent`: nothing had come for half a minute. */
@@ -41,7 +41,7 @@ export async function watchOnce(
       // The library would swallow it, and with it the event.
       return resolve({ relist: true, error });
     }
-    changes.confirm(Date.now());
+    changes.confirm?.(Date.now());
     progress(textAt(item, 'metadata', 'resourceVersion') || from.resourceVersion);
   };
   const connection = await watch.watch(
@@ -54,7 +54,7 @@ export async function watchOnce(
     },
   );
   if (signal.aborted) connection.abort();
-  else if (!ended) changes.confirm(Date.now());
+  else if (!ended) changes.confirm?.(Date.now());
   const abort = () => connection.abort();
   signal.addEventListener('abort', abort, { once: true });
   const end = await promise;

@@ -6,6 +6,7 @@ import type { MemoryStatus, RecordResource } from '../domain/record.ts';
 import { kindOf, OWNER_LABEL, ROLLOUT_ANNOTATION } from '../domain/workload.ts';
 import { type Api, ApiError, NAMESPACES, type ResourceType } from '../kube/api.ts';
 import { eventBody } from '../kube/events.ts';
+import type { Lists } from '../kube/hold.ts';
 import { readKnativeConfig } from '../kube/knative-config.ts';
 import { asRecords, RECORD_GROUP, RECORD_VERSION } from '../kube/records.ts';
 import type { RecordEvent } from '../record/events.ts';
@@ -50,7 +51,7 @@ const AUTOSCALERS: ResourceType = { group: 'autoscaling', version: 'v2', plural:
  * @param held by which records and their workloads are listed and written: of these there are many, and each changes seldom.
  * What an autoscaler or the pods change all the time is listed.
  */
-export function clusterOf(api: Api, records: ResourceType, knative: boolean, held = api): Cluster {
+export function clusterOf(api: Api, records: ResourceType, knative: boolean, held: Lists = api): Cluster {
   const itemsOf = async (type: ResourceType, selector?: string) => (await api.list(type, selector)).items;
   const optional = async (list: Promise<{ items: JsonObject[] }>) => {
     try {

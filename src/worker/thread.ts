@@ -57,7 +57,7 @@ async function run(settings: Settings): Promise<void> {
   const api = createApi(config);
   const holder = holdLists(config, api, log);
   const records = recordType(settings.recordPlural);
-  const guarded = onlyWhile(leads, clusterOf(api, records, settings.knative, holder.api));
+  const guarded = onlyWhile(leads, clusterOf(api, records, settings.knative, holder));
   parentPort?.once('message', async () => {
     abort.abort();
     await guarded.idle();

@@ -77,9 +77,10 @@ export async function run(args: string[]): Promise<void> {
   console.log(
     `node ${process.version}; each workload: ${PODS} pods, ${CONTAINERS.length} containers; windows ${WINDOWS.shortSeconds / 60} and ${WINDOWS.longSeconds / 60} min, a sample each ${WINDOWS.scrapeSeconds} s`,
   );
+  const image = await asImage();
   const rows: Row[] = [];
   for (const size of SIZES.filter(({ workloads }) => wanted?.includes(workloads) ?? true)) {
-    rows.push(await measure(size));
+    rows.push(await measure(size, image));
     print(rows);
   }
   mkdirSync('out', { recursive: true });
@@ -87,7 +88,7 @@ export async function run(args: string[]): Promise<void> {
   console.log('\nout/bench-worker.json holds the same as JSON');
 }
 
-async function measure({ workloads, intervalSecs }: (typeof SIZES)[number]): Promise<Row> {
+async function measure({ workloads, intervalSecs }: (typeof SIZES)[number], image: object): Promise<Row> {
   const say = progress(`${workloads} workloads`);
   say('starting a cluster');
   const cluster = await startCluster({ ...PARTS, say });
@@ -107,7 +108,7 @@ async function measure({ workloads, intervalSecs }: (typeof SIZES)[number]): Pro
       OPRC_CRM_SHORT_WINDOW_SECS: String(WINDOWS.shortSeconds),
       OPRC_CRM_LONG_WINDOW_SECS: String(WINDOWS.longSeconds),
       OAAS_TUNER_LOG_LEVEL: 'debug',
-      ...(await asImage()),
+      ...image,
     });
     try {
       const row = { workloads, ...(await watch(cluster, tuner, workloads, say)) };

@@ -9,9 +9,11 @@ import { type Asked, type PlayedApiServer, page, playApiServer, stored } from '.
 const RECORDS: ResourceType = { group: 'oaas.io', version: 'v1alpha1', plural: 'deploymentrecords' };
 const LIMIT_RANGES: ResourceType = { group: '', version: 'v1', plural: 'limitranges' };
 
+type Holding = { api: Holder };
+
 async function holding(
   t: Test,
-): Promise<Holder & { server: PlayedApiServer; lines: { msg: string; what?: unknown }[] }> {
+): Promise<Holding & { server: PlayedApiServer; lines: { msg: string; what?: unknown }[] }> {
   const server = await playApiServer();
   const { log, lines } = listenedLog('debug');
   const holder = holdLists(server.config, createApi(server.config), log);
@@ -19,17 +21,17 @@ async function holding(
     holder.letGo();
     await server.close();
   });
-  return { ...holder, server, lines: lines as never };
+  return { api: holder, server, lines: lines as never };
 }
 
 const names = (items: JsonObject[]) => items.map(({ metadata }) => (metadata as JsonObject).name).join();
 
 /** What is held after some events: they come when they come. */
-const heldIs = ({ api }: Holder, wanted: string) =>
+const heldIs = ({ api }: Holding, wanted: string) =>
   until(`the list to be ${wanted}`, async () => names((await api.list(RECORDS)).items) === wanted);
 
 /** Lists once; the server then holds the watch that follows. */
-async function listed(holder: Holder, server: PlayedApiServer, items: JsonObject[], version: string): Promise<Asked> {
+async function listed(holder: Holding, server: PlayedApiServer, items: JsonObject[], version: string): Promise<Asked> {
   const list = holder.api.list(RECORDS);
   const asked = await server.next();
   if (asked.query.watch !== undefined) throw new Error('a watch came where a list was due');
@@ -160,7 +162,7 @@ t.test('after a watch that is silent for half a minute the next call lists anew'
 });
 
 /** A status is written; the server says that it is of this version now. */
-async function written({ api }: Holder, server: PlayedApiServer, name: string, version: string): Promise<void> {
+async function written({ api }: Holding, server: PlayedApiServer, name: string, version: string): Promise<void> {
   const write = api.applyStatus(RECORDS, 'shop', name, {});
   (await server.next()).reply(stored(name, version));
   t.equal(await write, version);
@@ -249,13 +251,13 @@ t.test('what we wrote of others is not waited for', async (t) => {
   (await server.next()).reply(page([stored('a', '1')], '10'));
   await selected;
   (await server.next()).open();
-  await written({ api } as Holder, server, 'b', '11');
+  await written({ api }, server, 'b', '11');
   t.equal(names((await api.list(RECORDS, 'team=a')).items), 'a', 'an object that the selection does not hold');
   const others = api.list(LIMIT_RANGES);
   (await server.next()).reply(page([stored('c', '1')], '10'));
   await others;
   (await server.next()).open();
-  await written({ api } as Holder, server, 'c', '12');
+  await written({ api }, server, 'c', '12');
   t.equal(names((await api.list(LIMIT_RANGES)).items), 'c', 'another type');
 });
 
@@ -271,7 +273,7 @@ t.test('who lets go watches nothing, and lists anew', async (t) => {
   const holder = await holding(t);
   const watch = await listed(holder, holder.server, [stored('a', '1')], '10');
   watch.open();
-  holder.letGo();
+  holder.api.letGo();
   await watch.closed;
   t.strictSame(holder.lines, [], 'which is no failure');
   const next = await listed(holder, holder.server, [stored('b', '20')], '20');
